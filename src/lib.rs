@@ -1,0 +1,39 @@
+//! Images for [Lagoon](https://lagoon.sh) advanced tasks.
+//!
+//! Lagoon starts such an image as a pod in an environment's namespace, with a deployer token and a few variables. It
+//! prints what the user may see, exits 0 or 1, and can hand Lagoon a result. This crate is the kit to write one:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use lagoon_task::{Context, run};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Arguments {
+//!     name: String,
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     run("greeter/1.0", async |task: Context| {
+//!         let arguments: Arguments = task.payload()?;
+//!         task.step(format!("Greeting {}", arguments.name));
+//!         task.report(&serde_json::json!({ "greeting": format!("Hello, {}!", arguments.name) })).await?;
+//!         Ok("Lagoon has the greeting.".to_owned())
+//!     })
+//! }
+//! ```
+//!
+//! It also holds Lagoon's best-known task, the active/standby switch: [`activestandby`].
+
+pub mod activestandby;
+pub mod crd_way;
+pub mod hostmigration;
+pub mod task;
+
+pub use task::cluster::{Cause, Cluster, ClusterError, ConnectError, ObjectName};
+pub use task::context::Context;
+pub use task::environment::{Environment, EnvironmentError, Variable};
+pub use task::outcome::{Failure, run};
+pub use task::output::{self, Output};
+pub use task::payload::{self, PayloadError};
+pub use task::redaction::Redactor;
+pub use task::report::ReportError;

@@ -1,0 +1,93 @@
+//! What a task works with.
+
+use std::fmt::Display;
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::cluster::{Cluster, ConnectError};
+use super::environment::Environment;
+use super::mounts::Mounts;
+use super::outcome::Failure;
+use super::output::Output;
+use super::payload::{self, PayloadError};
+use super::report::{self, Progress};
+
+/// What a task works with: its environment, the cluster, and the ways to tell the user and Lagoon something.
+pub struct Context {
+    /// The variables that Lagoon set.
+    pub environment: Environment,
+    /// Where Lagoon mounted credentials.
+    pub mounts: Mounts,
+    /// What the user is shown.
+    pub output: Output,
+    name: &'static str,
+    stopping: watch::Receiver<bool>,
+    cluster: OnceLock<Cluster>,
+    progress: OnceLock<Progress>,
+}
+
+impl Context {
+    /// Puts a context together; `name` becomes the User-Agent, `stopping` turns true when the task is to stop.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        environment: Environment,
+        mounts: Mounts,
+        output: Output,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let (cluster, progress) = (OnceLock::new(), OnceLock::new());
+        Self { environment, mounts, output, name, stopping, cluster, progress }
+    }
+
+    /// The payload, as the task's own type.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        payload::decode(self.environment.payload.as_deref())
+    }
+
+    /// The cluster, with the deployer's rights. Nothing is sent by asking for it.
+    pub fn cluster(&self) -> Result<&Cluster, ConnectError> {
+        if let Some(cluster) = self.cluster.get() {
+            return Ok(cluster);
+        }
+        let cluster = Cluster::connect(&self.environment, &self.mounts, &self.output, self.name)?;
+        Ok(self.cluster.get_or_init(|| cluster))
+    }
+
+    /// Shows the user a line. Lagoon ships it with the next [`step`](Self::step), or when the task ends.
+    pub fn say(&self, text: impl Display) {
+        self.output.say(text);
+    }
+
+    /// Shows the user a line and has Lagoon ship the log so far. Never fails and never waits.
+    pub fn step(&self, text: impl Display) {
+        let text = text.to_string();
+        self.output.say(&text);
+        if let Ok(cluster) = self.cluster() {
+            let start = || {
+                let Environment { namespace, pod_name, .. } = &self.environment;
+                Progress::start(cluster.clone(), namespace.clone(), pod_name.clone())
+            };
+            self.progress.get_or_init(start).step(&self.output.hide_secrets(&text));
+        }
+    }
+
+    /// Hands Lagoon the task's result. Only when this has succeeded may the task succeed: Lagoon shows a task that
+    /// exits 0 without its result as running for ever.
+    pub async fn report(&self, result: &impl Serialize) -> Result<(), Failure> {
+        let Environment { namespace, pod_name, .. } = &self.environment;
+        report::annotate(self.cluster()?, &self.output, namespace, pod_name, result).await?;
+        Ok(())
+    }
+
+    /// Completes when the task is asked to stop (SIGTERM or SIGINT).
+    pub async fn stopping(&self) {
+        // The sender lives as long as the task; without one nobody can ask.
+        if self.stopping.clone().wait_for(|stop| *stop).await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

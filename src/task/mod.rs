@@ -1,0 +1,11 @@
+//! What every task image needs.
+
+pub mod cluster;
+pub mod context;
+pub mod environment;
+pub mod mounts;
+pub mod outcome;
+pub mod output;
+pub mod payload;
+pub mod redaction;
+pub mod report;

@@ -1,0 +1,65 @@
+//! Where Lagoon mounts what a task needs, below a root that is `/` in a pod.
+
+use std::path::{Path, PathBuf};
+
+const SERVICE_ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+const LEGACY_DEPLOYER: &str = "var/run/secrets/lagoon/deployer";
+const TERMINATION_LOG: &str = "dev/termination-log";
+
+/// The mounts of a task's pod.
+#[derive(Debug, Clone)]
+pub struct Mounts {
+    root: PathBuf,
+}
+
+/// The deployer's token and the certificate authority of the API server it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The file with the token. The kubelet replaces it before the token expires.
+    pub token: PathBuf,
+    /// The certificate authorities in PEM.
+    pub certificate_authority: PathBuf,
+}
+
+/// Why there are no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// Neither place holds a token.
+    #[error(
+        "The task has no deployer token: neither {} nor {} holds one. Its pod must run as the service account \
+         lagoon-deployer; in an advanced task's definition this is \"deployTokenInjection: true\".",
+        .places[0].display(), .places[1].display()
+    )]
+    NoToken {
+        /// The files that were looked for.
+        places: [PathBuf; 2],
+    },
+}
+
+impl Mounts {
+    /// The mounts below `root`: `/` in a pod, a folder laid out like it in a test.
+    pub fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The deployer's credentials: the service account's, else the legacy mount's. A token without characters is none.
+    pub fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let folders = [self.root.join(SERVICE_ACCOUNT), self.root.join(LEGACY_DEPLOYER)];
+        let found = folders.iter().find(|folder| holds_text(&folder.join("token")));
+        let Some(folder) = found else {
+            return Err(CredentialsError::NoToken { places: folders.map(|folder| folder.join("token")) });
+        };
+        Ok(Credentials { token: folder.join("token"), certificate_authority: folder.join("ca.crt") })
+    }
+
+    /// The file whose content Kubernetes shows as the container's termination message, if there is one.
+    #[must_use]
+    pub fn termination_log(&self) -> Option<PathBuf> {
+        let path = self.root.join(TERMINATION_LOG);
+        path.exists().then_some(path)
+    }
+}
+
+fn holds_text(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| !text.trim().is_empty())
+}

@@ -1,0 +1,197 @@
+//! How a task begins and ends: its exit code, its last sentence, its panics.
+
+use std::error::Error as StdError;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::context::Context;
+use super::environment::Environment;
+use super::mounts::Mounts;
+use super::output::Output;
+
+/// Kubernetes cuts a termination message off after this many bytes.
+const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+const PANIC_SENTENCE: &str = "The task stopped because of a fault in its own program. This is not caused by the site; \
+    please tell your Lagoon administrator. It is safe to run the task again.";
+
+/// Why a task failed, in a sentence for its user: what happened, what it means, what to do.
+///
+/// Any error turns into one with `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    sentence: String,
+}
+
+impl Failure {
+    /// A failure with this sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into() }
+    }
+
+    /// What the user is told.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        &self.sentence
+    }
+}
+
+impl<E: StdError> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Runs a task to its exit code: 0 when it succeeded, 1 otherwise, and nothing else.
+///
+/// The task is an async function from its [`Context`] to its last sentence. `name` names it to the API server, as
+/// `name/version`. The only command-line arguments are `--root DIR`, which looks for the mounts below another folder,
+/// `--help` and `--version`.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+/// use lagoon_task::{Context, Failure, run};
+///
+/// fn main() -> ExitCode {
+///     run("greeter/1.0", async |task: Context| {
+///         task.step("Greeting");
+///         task.report(&serde_json::json!({ "greeting": "Hello" })).await?;
+///         Ok("Done.".to_owned())
+///     })
+/// }
+/// ```
+pub fn run<Task>(name: &'static str, task: Task) -> ExitCode
+where
+    Task: AsyncFnOnce(Context) -> Result<String, Failure>,
+{
+    let output = Output::stdout();
+    let root = match Arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Arguments::Run { root }) => root,
+        Ok(Arguments::Help) => {
+            output.say(format!(
+                "{name}: an image for a Lagoon advanced task. Lagoon starts it with everything it needs in its \
+                 environment.\n\nOptions:\n  --root DIR  look for the mounted credentials below DIR instead of /\n  \
+                 --help      show this\n  --version   show the version"
+            ));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Arguments::Version) => {
+            output.say(name);
+            return ExitCode::SUCCESS;
+        }
+        Err(failure) => return end(&output, &Mounts::below("/"), Err(failure)),
+    };
+    let mounts = Mounts::below(root);
+    calm_panics(output.clone(), mounts.clone());
+    let outcome = start(name, task, &mounts, &output);
+    end(&output, &mounts, outcome)
+}
+
+/// Reads the environment and runs the task on a runtime with a single thread.
+fn start<Task>(name: &'static str, task: Task, mounts: &Mounts, output: &Output) -> Result<String, Failure>
+where
+    Task: AsyncFnOnce(Context) -> Result<String, Failure>,
+{
+    let environment = Environment::from_process()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("The task could not start: {error}.")))?;
+    let outcome = runtime.block_on(async {
+        let stopping = stop_signal()?;
+        task(Context::new(name, environment, mounts.clone(), output.clone(), stopping)).await
+    });
+    // Background work, such as a last progress label, must not hold up the exit.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Turns true at the first SIGTERM or SIGINT.
+fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let (sender, receiver) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        sender.send_replace(true);
+        // Kept, so that the receivers do not take the end of this work for the end of the task.
+        sender.closed().await;
+    });
+    Ok(receiver)
+}
+
+/// Shows the last sentence and gives the exit code.
+fn end(output: &Output, mounts: &Mounts, outcome: Result<String, Failure>) -> ExitCode {
+    match outcome {
+        Ok(sentence) => {
+            output.say(&sentence);
+            leave_termination_message(output, mounts, &sentence);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            output.say_failure(failure.sentence());
+            leave_termination_message(output, mounts, failure.sentence());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the sentence to the termination message file, if there is one. It is a copy of what the log says, so a
+/// failure to write it has no consequence.
+fn leave_termination_message(output: &Output, mounts: &Mounts, sentence: &str) {
+    let Some(path) = mounts.termination_log() else { return };
+    let message = output.hide_secrets(sentence);
+    let end = message.floor_char_boundary(TERMINATION_MESSAGE_LIMIT);
+    let file = std::fs::OpenOptions::new().write(true).truncate(true).open(path);
+    let _ = file.and_then(|mut file| file.write_all(&message.as_bytes()[..end]));
+}
+
+/// A panic, wherever it happens, is one sentence in the log and exit code 1.
+fn calm_panics(output: Output, mounts: Mounts) {
+    std::panic::set_hook(Box::new(move |_| {
+        output.say_in_panic(PANIC_SENTENCE);
+        if let Some(path) = mounts.termination_log() {
+            let _ = std::fs::write(path, PANIC_SENTENCE);
+        }
+        // Unwinding would end a spawned task only, and an abort would give another exit code.
+        std::process::exit(1);
+    }));
+}
+
+/// The command line.
+#[derive(Debug, PartialEq, Eq)]
+enum Arguments {
+    Run { root: PathBuf },
+    Help,
+    Version,
+}
+
+impl Arguments {
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
+        let mut root = PathBuf::from("/");
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--root") => {
+                    let folder = arguments.next().ok_or_else(|| Failure::new("--root needs a folder after it."))?;
+                    root = PathBuf::from(folder);
+                }
+                Some("--help") => return Ok(Self::Help),
+                Some("--version") => return Ok(Self::Version),
+                _ => return Err(Failure::new("The command line has an argument that is not known; see --help.")),
+            }
+        }
+        Ok(Self::Run { root })
+    }
+}
+
+#[cfg(test)]
+#[path = "outcome_tests.rs"]
+mod tests;

@@ -1,0 +1,150 @@
+//! The task's payload: `JSON_PAYLOAD`, standard base64 of a JSON document.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::DeserializeOwned;
+
+use super::output::escape;
+
+/// The longest payload that is decoded, in bytes of base64: the longest environment variable that Linux hands to a process.
+pub const LONGEST: usize = 131_072;
+
+/// Standard alphabet; padding may be there or not, since people paste payloads by hand.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Why a payload could not be read. No variant holds a value of the payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// There is none.
+    #[error(
+        "The task got no payload: JSON_PAYLOAD is empty or not set. Start the task from Lagoon, which fills it in."
+    )]
+    Empty,
+    /// It is longer than [`LONGEST`].
+    #[error("The task's payload is too long: JSON_PAYLOAD holds {length} bytes, and at most {LONGEST} can be read.")]
+    TooLong {
+        /// Bytes of base64, white space left out.
+        length: usize,
+    },
+    /// It is not base64.
+    #[error("The task's payload is damaged: JSON_PAYLOAD is not standard base64, {at}.")]
+    NotBase64 {
+        /// Where, in words.
+        at: String,
+    },
+    /// Decoded, it is not text.
+    #[error("The task's payload is damaged: what JSON_PAYLOAD encodes is not UTF-8 text, first at byte {byte}.")]
+    NotUtf8 {
+        /// Offset in the decoded bytes, from 0.
+        byte: usize,
+    },
+    /// It is text, but not JSON.
+    #[error("The task's payload is damaged: what JSON_PAYLOAD encodes is not JSON, at line {line}, column {column}.")]
+    NotJson {
+        /// Line of the decoded text, from 1.
+        line: usize,
+        /// Column of the decoded text, from 1.
+        column: usize,
+    },
+    /// It is JSON, but not what this task takes.
+    #[error("The task's payload does not fit this task: {field} {problem} (line {line}, column {column}).")]
+    WrongShape {
+        /// The path of the field, like `crd.metadata.name`.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+        /// Line of the decoded text, from 1.
+        line: usize,
+        /// Column of the decoded text, from 1.
+        column: usize,
+    },
+}
+
+/// Decodes a payload to the task's own type. Line breaks and missing padding are tolerated, fields that the type does
+/// not know are ignored.
+///
+/// ```
+/// use lagoon_task::payload;
+///
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Arguments { name: String }
+///
+/// let arguments: Arguments = payload::decode(Some("eyJuYW1lIjoiQWRhIn0")).unwrap();
+/// assert_eq!(arguments.name, "Ada");
+///
+/// let error = payload::decode::<Arguments>(Some("e30=")).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "The task's payload does not fit this task: the field `name` is missing (line 1, column 2)."
+/// );
+/// ```
+pub fn decode<T: DeserializeOwned>(payload: Option<&str>) -> Result<T, PayloadError> {
+    let text = decode_text(payload.unwrap_or_default())?;
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error))?;
+    json.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+/// Base64 to text.
+fn decode_text(payload: &str) -> Result<String, PayloadError> {
+    let base64: String = payload.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+    if base64.is_empty() {
+        return Err(PayloadError::Empty);
+    }
+    if base64.len() > LONGEST {
+        return Err(PayloadError::TooLong { length: base64.len() });
+    }
+    let bytes = BASE64.decode(&base64).map_err(|error| PayloadError::NotBase64 { at: place(&error) })?;
+    String::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { byte: error.utf8_error().valid_up_to() })
+}
+
+/// Where base64 is damaged, without the byte that was found there.
+fn place(error: &base64::DecodeError) -> String {
+    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
+    match error {
+        InvalidByte(offset, _) => format!("at character {}", offset + 1),
+        InvalidLength(_) => "it is cut off".to_owned(),
+        InvalidLastSymbol { .. } => "its last character is wrong".to_owned(),
+        InvalidPadding => "its padding is wrong".to_owned(),
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> PayloadError {
+    PayloadError::NotJson { line: error.line(), column: error.column() }
+}
+
+fn describe(error: &serde_path_to_error::Error<serde_json::Error>) -> PayloadError {
+    let json = error.inner();
+    if !json.is_data() {
+        return not_json(json);
+    }
+    let path = error.path().to_string();
+    let (field, problem) = problem(&path, &json.to_string());
+    PayloadError::WrongShape { field, problem, line: json.line(), column: json.column() }
+}
+
+/// Says what is wrong in words that hold nothing of the payload. The message of `serde_json` quotes values before its last
+/// `, expected`, and what follows it comes from the task's type.
+fn problem(path: &str, message: &str) -> (String, String) {
+    let (message, _position) = message.rsplit_once(" at line ").unwrap_or((message, ""));
+    let whole = path == ".";
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let parent = if whole { String::new() } else { format!("{}.", escape(path)) };
+        return (format!("the field `{parent}{field}`"), "is missing".to_owned());
+    }
+    let subject = if whole { "the document".to_owned() } else { format!("the field `{}`", escape(path)) };
+    let problem = match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("is not {expected}"),
+        None => "holds a value that this task does not take".to_owned(),
+    };
+    (subject, problem)
+}
+
+#[cfg(test)]
+#[path = "payload_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+//! What a task leaves on its own pod for Lagoon: the result in an annotation, and live progress in a label.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::cluster::{Cluster, ClusterError, ObjectName};
+use super::output::Output;
+
+/// The annotation from which Lagoon takes a task's result.
+pub const RESULT_ANNOTATION: &str = "lagoon.sh/taskData";
+
+/// The label whose change makes Lagoon ship the log so far.
+pub const STEP_LABEL: &str = "lagoon.sh/taskStep";
+
+/// Bytes that the annotations of one object may hold together (Kubernetes' `TotalAnnotationSizeLimitB`).
+pub const ANNOTATIONS_LIMIT: usize = 262_144;
+
+/// Each change of the pod makes Lagoon send a message and the whole log, so there is at most one in this time.
+const STEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A label's value holds at most this many bytes.
+const LONGEST_LABEL: usize = 63;
+
+/// Why a result did not get to Lagoon.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// It cannot be written as JSON.
+    #[error("The task's result cannot be written as JSON: {0}.")]
+    NotJson(#[source] serde_json::Error),
+    /// It says nothing. Lagoon stops at such a result and shows the task as running for ever.
+    #[error("The task's result is empty, and Lagoon cannot take an empty one.")]
+    Empty,
+    /// It does not fit into an annotation.
+    #[error(
+        "The task's result is too large for Lagoon: {bytes} bytes as an annotation, and Kubernetes takes at most \
+         {ANNOTATIONS_LIMIT}."
+    )]
+    TooLarge {
+        /// Bytes of the annotation's name and value.
+        bytes: usize,
+    },
+    /// The pod could not be annotated.
+    #[error("Lagoon did not get the task's result. {0}.")]
+    Pod(#[from] ClusterError),
+}
+
+/// The value of [`RESULT_ANNOTATION`] for a result: standard base64, padded, of its JSON, with secrets hidden.
+pub fn encode(result: &impl Serialize, output: &Output) -> Result<String, ReportError> {
+    let mut value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
+    if is_empty(&value) {
+        return Err(ReportError::Empty);
+    }
+    hide_secrets(&mut value, output);
+    let encoded = STANDARD.encode(value.to_string());
+    let bytes = RESULT_ANNOTATION.len() + encoded.len();
+    if bytes > ANNOTATIONS_LIMIT {
+        return Err(ReportError::TooLarge { bytes });
+    }
+    Ok(encoded)
+}
+
+/// Annotates the task's pod with `result`, in one patch.
+pub async fn annotate(
+    cluster: &Cluster,
+    output: &Output,
+    namespace: &str,
+    pod: &str,
+    result: &impl Serialize,
+) -> Result<(), ReportError> {
+    let encoded = encode(result, output)?;
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { RESULT_ANNOTATION: encoded } } }));
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
+    let object = ObjectName::new("Pod", namespace, pod);
+    let parameters = PatchParams::default();
+    let patched = pods.patch_metadata(pod, &parameters, &patch);
+    cluster.call(|cause| ClusterError::Change { object, cause }, patched).await?;
+    Ok(())
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn hide_secrets(value: &mut Value, output: &Output) {
+    match value {
+        Value::String(text) => *text = output.hide_secrets(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets(item, output)),
+        Value::Object(fields) => {
+            let shown = std::mem::take(fields).into_iter().map(|(name, mut field)| {
+                hide_secrets(&mut field, output);
+                (output.hide_secrets(&name), field)
+            });
+            *fields = shown.collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Puts the current step on the task's pod, in the background.
+#[derive(Debug)]
+pub struct Progress {
+    steps: watch::Sender<String>,
+    count: std::sync::atomic::AtomicU32,
+}
+
+impl Progress {
+    /// Starts the background work; it ends when the `Progress` is dropped. Must be called on a tokio runtime.
+    #[must_use]
+    pub fn start(cluster: Cluster, namespace: String, pod: String) -> Self {
+        let (steps, mut changes) = watch::channel(String::new());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                let label = changes.borrow_and_update().clone();
+                // Progress is a courtesy: whether it arrived changes nothing for the task.
+                let _ = cluster.try_to_patch_pod(&namespace, &pod, json!({ "labels": { STEP_LABEL: label } })).await;
+                tokio::time::sleep(STEP_INTERVAL).await;
+            }
+        });
+        Self { steps, count: std::sync::atomic::AtomicU32::new(0) }
+    }
+
+    /// Notes a new step; of several within five seconds the pod gets the last.
+    pub fn step(&self, text: &str) {
+        let number = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        self.steps.send_replace(label(number, text));
+    }
+}
+
+/// A label's value for a step: its number, so that it differs from the one before, and its words.
+fn label(number: u32, text: &str) -> String {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut label = number.to_string();
+    for word in words {
+        if label.len() + 1 + word.len() > LONGEST_LABEL {
+            break;
+        }
+        label.push('-');
+        label.push_str(&word.to_ascii_lowercase());
+    }
+    label
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
