@@ -1,1 +1,34 @@
-fn _x() {}
+//! A test bench for Lagoon task images.
+//!
+//! [`ControlPlane`] is a real Kubernetes API server with its etcd, on private ports of this machine. [`Launcher`] plays
+//! the part of Lagoon's remote-controller: it makes an environment's namespace with the rights that Lagoon gives there,
+//! creates the task's pod, runs the task's binary with the environment and the mounts of that pod, and collects what
+//! Lagoon and its user would get, together with every API request that the task made.
+//!
+//! What it is not: there is no kubelet, no scheduler and no controller-manager. The binary runs as a process of this
+//! machine, not in a container; images are not pulled; objects owned by a deleted one are not collected.
+//!
+//! ```no_run
+//! use lagoon_task_testing::{ControlPlane, Launcher};
+//!
+//! # async fn example() -> Result<(), lagoon_task_testing::Error> {
+//! let control_plane = ControlPlane::start().await?;
+//! let launcher = Launcher::new(&control_plane);
+//! let environment = launcher.environment("shop", "main").await?;
+//! let task = launcher.task(&environment, "target/debug/greeter").payload(&serde_json::json!({ "name": "Ada" }));
+//! let finished = task.launch().await?.finish().await?;
+//! assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+//! # Ok(()) }
+//! ```
+
+mod audit;
+mod control_plane;
+mod error;
+mod launcher;
+mod task;
+
+pub use audit::Request;
+pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
+pub use error::Error;
+pub use launcher::{LagoonEnvironment, Launcher};
+pub use task::{Finished, Program, Running, Task};

@@ -1,0 +1,74 @@
+//! The certificates and keys of one control plane, made anew for each.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
+
+use crate::error::Error;
+
+/// A certificate and its key, both in PEM.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub certificate: String,
+    pub key: String,
+}
+
+pub(super) struct Certificates {
+    /// The certificate authority, in PEM.
+    pub authority: String,
+    /// What the API server shows.
+    pub server: Identity,
+    /// A client with all rights (group `system:masters`).
+    pub admin: Identity,
+    /// The key that service account tokens are signed with.
+    pub service_account_key: String,
+    /// Its public half.
+    pub service_account_public_key: String,
+}
+
+impl Certificates {
+    pub(super) fn generate() -> Result<Self, Error> {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name = named("lagoon-task-testing", None);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let key = new_key()?;
+        let authority = parameters.self_signed(&key)?.pem();
+        let issuer = Issuer::new(parameters, key);
+
+        let mut server = CertificateParams::new(vec!["localhost".to_owned(), "kubernetes.default.svc".to_owned()])?;
+        server.subject_alt_names.push(SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()));
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let mut admin = CertificateParams::default();
+        admin.distinguished_name = named("lagoon-task-testing-admin", Some("system:masters"));
+        admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+
+        let service_account = new_key()?;
+        Ok(Self {
+            authority,
+            server: signed(&server, &issuer)?,
+            admin: signed(&admin, &issuer)?,
+            service_account_key: service_account.serialize_pem(),
+            service_account_public_key: service_account.public_key_pem(),
+        })
+    }
+}
+
+fn new_key() -> Result<KeyPair, Error> {
+    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+fn signed(parameters: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Result<Identity, Error> {
+    let key = new_key()?;
+    Ok(Identity { certificate: parameters.signed_by(&key, issuer)?.pem(), key: key.serialize_pem() })
+}
+
+fn named(name: &str, group: Option<&str>) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    if let Some(group) = group {
+        distinguished.push(DnType::OrganizationName, group);
+    }
+    distinguished
+}

@@ -1,0 +1,271 @@
+//! A real Kubernetes API server with its etcd, private to the process that starts it.
+
+mod binaries;
+mod certificates;
+mod client;
+mod manifests;
+mod server;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::Client;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::audit::{self, Request};
+use crate::error::Error;
+use binaries::Binaries;
+pub use binaries::KUBERNETES_VERSION;
+use certificates::{Certificates, Identity};
+use server::Server;
+
+/// An API server is ready after some three seconds; a busy machine gets this long.
+const READY_WITHIN: Duration = Duration::from_mins(2);
+
+/// How often a server that comes up is asked whether it is ready.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// Ports are taken at random; another process may be quicker.
+const START_ATTEMPTS: usize = 3;
+
+/// Every request is recorded when it arrives and when it has been answered, without bodies, which hold secrets.
+const AUDIT_POLICY: &str = r#"{
+  "apiVersion": "audit.k8s.io/v1",
+  "kind": "Policy",
+  "rules": [{ "level": "Metadata" }]
+}"#;
+
+/// etcd and kube-apiserver on private ports of 127.0.0.1 with a private folder, stopped when this is dropped, when the
+/// test panics, and when the process is killed.
+///
+/// Rights are enforced (RBAC), every request is in the audit log, and the `ClusterRoles` `view`, `edit` and `admin` have
+/// the rules that the controller-manager would aggregate into them.
+pub struct ControlPlane {
+    api_server: Mutex<Server>,
+    _etcd: Server,
+    binaries: Binaries,
+    api_server_arguments: Vec<String>,
+    port: u16,
+    authority: String,
+    admin: Identity,
+    kubeconfig: PathBuf,
+    // Last: the folder goes when the servers have ended.
+    folder: TempDir,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it is ready. The first time on a machine this builds it (see the README).
+    pub async fn start() -> Result<Self, Error> {
+        let binaries = tokio::task::spawn_blocking(Binaries::find_or_build)
+            .await
+            .map_err(|error| Error::Binaries(error.to_string()))??;
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(&binaries).await {
+                Err(Error::NotReady { .. }) if attempt < START_ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn start_once(binaries: &Binaries) -> Result<Self, Error> {
+        let folder = tempfile::Builder::new()
+            .prefix("lagoon-task-testing-")
+            .tempdir()
+            .map_err(Error::file(std::env::temp_dir()))?;
+        let certificates = Certificates::generate()?;
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [
+            ("ca.crt", &certificates.authority),
+            ("server.crt", &certificates.server.certificate),
+            ("server.key", &certificates.server.key),
+            ("service-account.key", &certificates.service_account_key),
+            ("service-account.pub", &certificates.service_account_public_key),
+            ("audit-policy.json", &AUDIT_POLICY.to_owned()),
+        ] {
+            std::fs::write(at(name), text).map_err(Error::file(at(name)))?;
+        }
+        let [etcd_port, peer_port, port] = free_ports()?;
+        let etcd = Server::start(
+            "etcd",
+            &binaries.etcd,
+            &etcd_arguments(folder.path(), etcd_port, peer_port),
+            &at("etcd.log"),
+            Some(folder.path()),
+        )?;
+        let api_server_arguments = api_server_arguments(folder.path(), etcd_port, port);
+        let api_server = Server::start(
+            "kube-apiserver",
+            &binaries.kube_apiserver,
+            &api_server_arguments,
+            &at("kube-apiserver.log"),
+            None,
+        )?;
+        let control_plane = Self {
+            api_server: Mutex::new(api_server),
+            _etcd: etcd,
+            binaries: binaries.clone(),
+            api_server_arguments,
+            port,
+            authority: certificates.authority,
+            admin: certificates.admin,
+            kubeconfig: at("kubeconfig"),
+            folder,
+        };
+        control_plane.until_ready().await?;
+        control_plane.write_kubeconfig()?;
+        manifests::aggregate(&control_plane.client()?).await?;
+        Ok(control_plane)
+    }
+
+    /// A client with all rights. It belongs to the tokio runtime that it is made on.
+    pub fn client(&self) -> Result<Client, Error> {
+        client::admin(self.port, &self.authority, &self.admin)
+    }
+
+    /// The port of the API server on 127.0.0.1. It stays the same when the server is restarted.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate authority of the API server, in PEM.
+    #[must_use]
+    pub fn certificate_authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A kubeconfig with all rights, for `kubectl --kubeconfig`.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Applies manifests in YAML, several separated by `---`; waits until `CustomResourceDefinitions` are served, and
+    /// gives `ClusterRoles` to `view`, `edit` and `admin` as their labels say.
+    pub async fn apply(&self, manifests: &str) -> Result<(), Error> {
+        let client = self.client()?;
+        manifests::apply(&client, manifests).await?;
+        manifests::aggregate(&client).await
+    }
+
+    /// Every request so far, in the order of their arrival, that `wanted` accepts; waits until all of those have been
+    /// answered.
+    pub async fn requests(&self, wanted: impl Fn(&Request) -> bool) -> Result<Vec<Request>, Error> {
+        audit::requests(&self.folder.path().join("audit.log"), wanted).await
+    }
+
+    /// Kills the API server, as a crash would. etcd goes on.
+    pub fn kill_api_server(&self) {
+        self.lock().kill();
+    }
+
+    /// Starts the API server again after [`kill_api_server`](Self::kill_api_server), on the same port with the same
+    /// data, and waits until it is ready.
+    pub async fn start_api_server(&self) -> Result<(), Error> {
+        let log = self.folder.path().join("kube-apiserver.log");
+        let started =
+            Server::start("kube-apiserver", &self.binaries.kube_apiserver, &self.api_server_arguments, &log, None)?;
+        *self.lock() = started;
+        self.until_ready().await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
+        self.api_server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn until_ready(&self) -> Result<(), Error> {
+        let client = self.client()?;
+        let until = Instant::now() + READY_WITHIN;
+        let mut ask = tokio::time::interval(ASK_EVERY);
+        loop {
+            ask.tick().await;
+            let request =
+                http::Request::get("/readyz").body(Vec::new()).map_err(|error| Error::Binaries(error.to_string()))?;
+            let ready = client.request_text(request).await;
+            if ready.is_ok() {
+                return Ok(());
+            }
+            let mut server = self.lock();
+            if let Some(status) = server.ended() {
+                return Err(server.not_ready(format!("it ended with {status}")));
+            }
+            if Instant::now() > until {
+                return Err(server.not_ready(format!("not within {} s", READY_WITHIN.as_secs())));
+            }
+        }
+    }
+
+    fn write_kubeconfig(&self) -> Result<(), Error> {
+        let name = "lagoon-task-testing";
+        let text = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
+            "clusters": [{ "name": name, "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "certificate-authority-data": STANDARD.encode(&self.authority),
+            }}],
+            "users": [{ "name": name, "user": {
+                "client-certificate-data": STANDARD.encode(&self.admin.certificate),
+                "client-key-data": STANDARD.encode(&self.admin.key),
+            }}],
+        });
+        std::fs::write(&self.kubeconfig, text.to_string()).map_err(Error::file(&self.kubeconfig))
+    }
+}
+
+fn etcd_arguments(folder: &Path, port: u16, peer_port: u16) -> Vec<String> {
+    let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
+    vec![
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls={client}"),
+        format!("--advertise-client-urls={client}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster=default={peer}"),
+        // The data lives as long as the test does.
+        "--unsafe-no-fsync".to_owned(),
+    ]
+}
+
+fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    vec![
+        format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--cert-dir={}", folder.display()),
+        format!("--tls-cert-file={}", at("server.crt")),
+        format!("--tls-private-key-file={}", at("server.key")),
+        format!("--client-ca-file={}", at("ca.crt")),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-account-key-file={}", at("service-account.pub")),
+        format!("--service-account-signing-key-file={}", at("service-account.key")),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        format!("--audit-policy-file={}", at("audit-policy.json")),
+        format!("--audit-log-path={}", at("audit.log")),
+        "--audit-log-mode=blocking-strict".to_owned(),
+    ]
+}
+
+/// Three free ports. They are free when this returns; that another process takes one before the servers do is rare.
+fn free_ports() -> Result<[u16; 3], Error> {
+    let bind = || TcpListener::bind("127.0.0.1:0").map_err(Error::process("Looking for a free port"));
+    let listeners = [bind()?, bind()?, bind()?];
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr().map_err(Error::process("Looking for a free port"))?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,77 @@
+//! What can go wrong on the bench.
+
+use std::path::PathBuf;
+
+/// An error of the test bench; its text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API server's or etcd's binary could not be found or built.
+    #[error("No kube-apiserver and etcd: {0}")]
+    Binaries(String),
+    /// A server did not come up.
+    #[error("{server} did not become ready: {reason}. The last lines of its log:\n{log}")]
+    NotReady {
+        /// `etcd` or `kube-apiserver`.
+        server: &'static str,
+        /// Why it is given up on.
+        reason: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A process could not be started, watched or ended.
+    #[error("{what}: {source}")]
+    Process {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A certificate could not be made.
+    #[error("A certificate could not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// A request of the bench itself failed.
+    #[error("{what}: {source}")]
+    Request {
+        /// What was tried.
+        what: String,
+        /// What the API server or the connection said.
+        source: Box<kube::Error>,
+    },
+    /// A manifest could not be understood.
+    #[error("A manifest could not be applied: {0}")]
+    Manifest(String),
+    /// Something that was waited for did not happen.
+    #[error("Waited in vain for {what}. The log so far:\n{log}")]
+    Waited {
+        /// What was waited for.
+        what: String,
+        /// The task's log.
+        log: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+
+    pub(crate) fn process(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Process { what, source }
+    }
+
+    pub(crate) fn request(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Request { what, source: Box::new(source) }
+    }
+}

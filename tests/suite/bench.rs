@@ -1,0 +1,107 @@
+//! What the tests of this suite share: one control plane, and the part of the cluster's controller.
+
+use std::pin::pin;
+
+use futures::StreamExt;
+use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
+use lagoon_task::hostmigration::{self, HostMigration};
+use lagoon_task_testing::{ControlPlane, LagoonEnvironment, Launcher, Task};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// The binary under test.
+pub const ACTIVESTANDBY: &str = env!("CARGO_BIN_EXE_activestandby");
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+
+/// The control plane that all tests share, with the custom resource and its rights installed.
+pub async fn control_plane() -> &'static ControlPlane {
+    CONTROL_PLANE.get_or_init(new_control_plane).await
+}
+
+/// A control plane for one test, which may break it.
+pub async fn new_control_plane() -> ControlPlane {
+    let control_plane = ControlPlane::start().await.unwrap();
+    control_plane.apply(&hostmigration::definition_yaml().unwrap()).await.unwrap();
+    control_plane.apply(include_str!("../../deploy/hostmigration-deployer.yaml")).await.unwrap();
+    control_plane
+}
+
+/// A site with its two environments, as Lagoon has them before a switch.
+pub struct Site<'bench> {
+    pub launcher: Launcher<'bench>,
+    pub standby: LagoonEnvironment,
+    pub active: LagoonEnvironment,
+    control_plane: &'bench ControlPlane,
+}
+
+impl<'bench> Site<'bench> {
+    pub async fn new(control_plane: &'bench ControlPlane, project: &str) -> Self {
+        let launcher = Launcher::new(control_plane);
+        let standby = launcher.environment(project, "develop").await.unwrap();
+        let active = launcher.environment(project, "main").await.unwrap();
+        launcher.allow_switch(&standby, &active).await.unwrap();
+        Self { launcher, standby, active, control_plane }
+    }
+
+    /// The payload of a switch, as Lagoon 2.16 sends it.
+    pub fn payload(&self, name: &str) -> Value {
+        json!({
+            "productionEnvironment": "main",
+            "standbyEnvironment": "develop",
+            "crd": {
+                "apiVersion": "dioscuri.amazee.io/v1",
+                "kind": "HostMigration",
+                "metadata": { "name": name, "annotations": { "dioscuri.amazee.io/migrate": "true" } },
+                "spec": { "destinationNamespace": self.active.namespace, "activeEnvironment": "main" },
+            },
+        })
+    }
+
+    pub fn task(&self, payload: &Value) -> Task<'bench> {
+        self.launcher.task(&self.standby, ACTIVESTANDBY).payload(payload)
+    }
+
+    pub fn migrations(&self) -> Api<HostMigration> {
+        Api::namespaced(self.control_plane.client().unwrap(), &self.standby.namespace)
+    }
+
+    /// Waits until the object is there, as the controller would.
+    pub async fn until_created(&self, name: &str) -> HostMigration {
+        let parameters = WatchParams::default().fields(&format!("metadata.name={name}"));
+        let api = self.migrations();
+        let mut events = pin!(api.watch(&parameters, "0").await.unwrap());
+        while let Some(event) = events.next().await {
+            if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event.unwrap() {
+                return object;
+            }
+        }
+        panic!("the watch for {name} ended");
+    }
+
+    /// Patches the object as the controller does: conditions and hosts in one request.
+    pub async fn patch(&self, name: &str, patch: Value) {
+        self.migrations().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Ends the switch well, as soon as the object is there.
+    pub async fn complete(&self, name: &str) {
+        self.until_created(name).await;
+        self.patch(name, completed()).await;
+    }
+}
+
+pub fn condition(kind: &str, text: &str) -> Value {
+    json!({ "type": kind, "status": "True", "condition": text, "lastTransitionTime": "2026-11-23T12:00:00Z" })
+}
+
+/// What the controller writes at the end of a switch that went well.
+pub fn completed() -> Value {
+    json!({
+        "spec": { "hosts": {
+            "activeHosts": "https://www.example.com,https://shop.example.com",
+            "standbyHosts": "https://standby.example.com",
+        }},
+        "status": { "conditions": [condition("started", "began"), condition("completed", "all routes moved")] },
+    })
+}
