@@ -15,8 +15,9 @@ pub const API_VERSION: &str = "dioscuri.amazee.io/v1";
 /// The kind.
 pub const KIND: &str = "HostMigration";
 
-/// What is to be switched. Nothing is required here, because the archived controller's definition required nothing;
-/// the task and the controller ask for what they need.
+/// What is to be switched.
+// Nothing is required, because the archived controller's definition required nothing; the task and the controller ask
+// for what they need.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "dioscuri.amazee.io",
@@ -28,19 +29,15 @@ pub const KIND: &str = "HostMigration";
     status = "HostMigrationStatus",
     doc = "Asks the cluster's controller to switch the routes of two namespaces: those of this object's own namespace \
            (the standby environment) go to the destination namespace (the active environment), and the other way round.",
-    printcolumn(
-        name = "State",
-        type_ = "string",
-        json_path = ".status.conditions[-1:].type",
-        description = "The latest condition: started, completed or failed"
-    ),
-    printcolumn(
-        name = "Destination",
-        type_ = "string",
-        json_path = ".spec.destinationNamespace",
-        description = "Namespace of the active environment"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{
+        "name": "State", "type": "string", "jsonPath": ".status.conditions[-1:].type",
+        "description": "The latest condition: started, completed or failed"
+    }"#,
+    printcolumn = r#"{
+        "name": "Destination", "type": "string", "jsonPath": ".spec.destinationNamespace",
+        "description": "Namespace of the active environment"
+    }"#,
+    printcolumn = r#"{ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HostMigrationSpec {

@@ -91,7 +91,8 @@ impl Seen {
     pub fn in_words(&self) -> String {
         let mut words = if self.kind.is_empty() { "(no type)".to_owned() } else { self.kind.clone() };
         if !self.status.eq_ignore_ascii_case("true") {
-            words.push_str(&format!(" ({})", if self.status.is_empty() { "no status" } else { &self.status }));
+            let status = if self.status.is_empty() { "no status" } else { &self.status };
+            words.extend([" (", status, ")"]);
         }
         if !self.text.trim().is_empty() {
             words.push_str(": ");

@@ -22,7 +22,7 @@ pub use object::{ObjectError, Requested};
 use wait::{Ended, Waiting};
 
 /// How long the task waits for the controller, unless `TASK_TIMEOUT_SECONDS` says otherwise: 30 minutes.
-pub const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub const TIMEOUT: Duration = Duration::from_mins(30);
 
 const RUN_AGAIN: &str = "Running the task again is safe.";
 

@@ -87,7 +87,7 @@ impl Context {
     pub async fn stopping(&self) {
         // The sender lives as long as the task; without one nobody can ask.
         if self.stopping.clone().wait_for(|stop| *stop).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -25,10 +25,12 @@ mod audit;
 mod control_plane;
 mod error;
 mod launcher;
+mod network;
 mod task;
 
 pub use audit::Request;
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
 pub use launcher::{LagoonEnvironment, Launcher};
-pub use task::{Finished, Program, Running, Task};
+pub use network::{Fault, FaultProxy, Passing, Recorder};
+pub use task::{Finished, Prepared, Program, Running, Task};

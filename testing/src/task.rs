@@ -104,6 +104,11 @@ impl<'bench> Task<'bench> {
 
     /// Creates the pod and starts its process.
     pub async fn launch(self) -> Result<Running<'bench>, Error> {
+        self.prepare().await?.start()
+    }
+
+    /// Creates the pod with its mounts; its process is started later, when the test says so.
+    pub async fn prepare(self) -> Result<Prepared<'bench>, Error> {
         let name = unique_name();
         let lagoon = self.lagoon_variables(&name);
         let image = match &self.program {
@@ -129,7 +134,8 @@ impl<'bench> Task<'bench> {
         };
         running.renew_token().await?;
         running.set_phase("Running").await?;
-        running.start(&self.program, self.process_variables(lagoon))
+        let variables = self.process_variables(lagoon);
+        Ok(Prepared { running, program: self.program, variables })
     }
 
     /// What remote-controller sets on the container.
@@ -174,6 +180,26 @@ struct Mounts {
     token: PathBuf,
 }
 
+/// A task whose pod is there, and whose process is not.
+pub struct Prepared<'bench> {
+    running: Running<'bench>,
+    program: Program,
+    variables: Vec<(String, String)>,
+}
+
+impl<'bench> Prepared<'bench> {
+    /// The folder with the token and the certificate authority, for a test that spoils them.
+    #[must_use]
+    pub fn service_account_folder(&self) -> &Path {
+        self.running.mounts.token.parent().unwrap_or(&self.running.mounts.token)
+    }
+
+    /// Starts the process.
+    pub fn start(self) -> Result<Running<'bench>, Error> {
+        self.running.start(&self.program, self.variables)
+    }
+}
+
 /// A task whose process has been started. Dropping it kills the process.
 pub struct Running<'bench> {
     control_plane: &'bench ControlPlane,
@@ -206,7 +232,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// The requests as `verb resource`, without the patches of the pod that only carry progress.
+    /// The requests as `verb resource`.
     #[must_use]
     pub fn requests_in_short(&self) -> Vec<String> {
         self.requests.iter().map(Request::short).collect()
@@ -319,7 +345,7 @@ impl Running<'_> {
         let seen = log.wait_for(|lines| lines.iter().any(|line| line.contains(text)));
         match tokio::time::timeout(PATIENCE, seen).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Error::Waited { what: format!("a line with {text:?}"), log: self.log.borrow().join("\n") }),
+            _ => Err(Error::Waited { what: format!("a line with {text:?}"), log: self.log.borrow().concat() }),
         }
     }
 
@@ -335,7 +361,7 @@ impl Running<'_> {
         let Some(child) = &mut self.child else { return Ok(ExitStatus::default()) };
         match tokio::time::timeout(PATIENCE, child.wait()).await {
             Ok(status) => status.map_err(Error::process("Waiting for the task's process")),
-            Err(_) => Err(Error::Waited { what: "the end of the task".to_owned(), log: self.log.borrow().join("\n") }),
+            Err(_) => Err(Error::Waited { what: "the end of the task".to_owned(), log: self.log.borrow().concat() }),
         }
     }
 
@@ -355,7 +381,7 @@ impl Running<'_> {
         let decoded = annotation.as_ref().and_then(|value| STANDARD.decode(value).ok());
         let message = self.mounts.root.path().join("dev/termination-log");
         let (pod_name, namespace) = (self.pod_name(), self.namespace());
-        let log = self.log.borrow().iter().map(|line| format!("{line}\n")).collect();
+        let log = self.log.borrow().concat();
         Ok(Finished {
             exit_code: status.code(),
             signal: status.signal(),
@@ -384,9 +410,11 @@ impl Running<'_> {
 /// Reads a pipe into the log, line by line.
 fn collect(pipe: impl AsyncRead + Unpin + Send + 'static, log: watch::Sender<Vec<String>>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut lines = BufReader::new(pipe).split(b'\n');
-        while let Ok(Some(line)) = lines.next_segment().await {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
             log.send_modify(|log| log.push(String::from_utf8_lossy(&line).into_owned()));
+            line.clear();
         }
     })
 }

@@ -62,8 +62,12 @@ impl<'bench> Site<'bench> {
         self.launcher.task(&self.standby, ACTIVESTANDBY).payload(payload)
     }
 
+    pub fn client(&self) -> kube::Client {
+        self.control_plane.client().unwrap()
+    }
+
     pub fn migrations(&self) -> Api<HostMigration> {
-        Api::namespaced(self.control_plane.client().unwrap(), &self.standby.namespace)
+        Api::namespaced(self.client(), &self.standby.namespace)
     }
 
     /// Waits until the object is there, as the controller would.

@@ -1,4 +1,9 @@
-//! The task against a real API server, with the rights that Lagoon really gives.
+//! The task as a real process against a real API server, with the rights that Lagoon really gives.
 
 mod bench;
 mod crd_way;
+mod custom_resource;
+mod faults;
+mod hello_task;
+mod malformed;
+mod trust;

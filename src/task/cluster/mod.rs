@@ -34,7 +34,7 @@ use super::output::Output;
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// For one call with all its attempts and the whole answer.
-const CALL_DEADLINE: Duration = Duration::from_secs(120);
+const CALL_DEADLINE: Duration = Duration::from_mins(2);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -13,7 +13,7 @@ use super::error::{certificate_problem, never_sent};
 use crate::task::output::Output;
 
 /// How long a request is tried again before the task gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A refused token is given less time: only the moment in which the kubelet replaces it, or the server starts.
 const PATIENCE_WITH_TOKEN: Duration = Duration::from_secs(10);
@@ -78,13 +78,12 @@ pub(super) fn wait_before_next(
         return None;
     }
     let left = ended.patience().checked_sub(elapsed).filter(|left| !left.is_zero())?;
-    let wait = match ended {
-        Ended::Answered(_, Some(seconds)) => Duration::from_secs(*seconds).max(FIRST_WAIT),
-        _ => {
-            let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_WAIT);
-            // Half of it fixed, half by chance, so that many tasks do not come back at once.
-            longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0).min(left)
-        }
+    let wait = if let Ended::Answered(_, Some(seconds)) = ended {
+        Duration::from_secs(*seconds).max(FIRST_WAIT)
+    } else {
+        let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_WAIT);
+        // Half of it fixed, half by chance, so that many tasks do not come back at once.
+        longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0).min(left)
     };
     // A server that asks to wait longer than there is patience will not be asked again.
     (wait <= left).then_some(wait)

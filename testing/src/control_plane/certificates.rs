@@ -9,12 +9,12 @@ use crate::error::Error;
 
 /// A certificate and its key, both in PEM.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub certificate: String,
     pub key: String,
 }
 
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// The certificate authority, in PEM.
     pub authority: String,
     /// What the API server shows.
@@ -28,7 +28,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn generate() -> Result<Self, Error> {
+    pub(crate) fn generate() -> Result<Self, Error> {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = named("lagoon-task-testing", None);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

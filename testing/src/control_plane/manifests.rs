@@ -66,15 +66,29 @@ async fn until_established(client: &Client, name: &str) -> Result<(), Error> {
             if let Ok(WatchEvent::Added(definition) | WatchEvent::Modified(definition)) = event
                 && is_established(&definition)
             {
-                return true;
+                return Some(definition);
             }
         }
-        false
+        None
     };
     match tokio::time::timeout(ESTABLISHED_WITHIN, wait).await {
-        Ok(true) => Ok(()),
+        Ok(Some(definition)) => until_watchable(client, &definition).await,
         _ => Err(Error::Manifest(format!("{name} was applied but is not served"))),
     }
+}
+
+/// Waits until lists of the new kind come from the API server's cache, since only then can it be watched.
+async fn until_watchable(client: &Client, definition: &CustomResourceDefinition) -> Result<(), Error> {
+    let (group, plural) = (&definition.spec.group, &definition.spec.names.plural);
+    for version in definition.spec.versions.iter().filter(|version| version.served) {
+        let url = format!("/apis/{group}/{}/{plural}", version.name);
+        let what = format!("Listing {url}");
+        let parameters = ListParams::default().match_any();
+        let request = kube::core::Request::new(url).list(&parameters).map_err(kube::Error::BuildRequest);
+        let request = request.map_err(Error::request(&what))?;
+        client.request_text(request).await.map_err(Error::request(&what))?;
+    }
+    Ok(())
 }
 
 fn is_established(definition: &CustomResourceDefinition) -> bool {

@@ -22,7 +22,8 @@ use crate::audit::{self, Request};
 use crate::error::Error;
 use binaries::Binaries;
 pub use binaries::KUBERNETES_VERSION;
-use certificates::{Certificates, Identity};
+pub(crate) use certificates::{Certificates, Identity};
+pub(crate) use client::HttpsConnector;
 use server::Server;
 
 /// An API server is ready after some three seconds; a busy machine gets this long.
@@ -54,6 +55,7 @@ pub struct ControlPlane {
     port: u16,
     authority: String,
     admin: Identity,
+    server: Identity,
     kubeconfig: PathBuf,
     // Last: the folder goes when the servers have ended.
     folder: TempDir,
@@ -115,6 +117,7 @@ impl ControlPlane {
             port,
             authority: certificates.authority,
             admin: certificates.admin,
+            server: certificates.server,
             kubeconfig: at("kubeconfig"),
             folder,
         };
@@ -127,6 +130,16 @@ impl ControlPlane {
     /// A client with all rights. It belongs to the tokio runtime that it is made on.
     pub fn client(&self) -> Result<Client, Error> {
         client::admin(self.port, &self.authority, &self.admin)
+    }
+
+    /// A connector to the API server that shows no identity, for a proxy that passes its client's on.
+    pub(crate) fn connector(&self) -> Result<HttpsConnector, Error> {
+        client::anonymous(self.port, &self.authority)
+    }
+
+    /// What the API server shows its clients.
+    pub(crate) fn server_identity(&self) -> &Identity {
+        &self.server
     }
 
     /// The port of the API server on 127.0.0.1. It stays the same when the server is restarted.

@@ -1,0 +1,26 @@
+//! What may stand between a task and the API server, or pretend to be it.
+
+mod faults;
+mod recorder;
+
+use std::sync::Arc;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+pub use faults::{Fault, FaultProxy, Passing};
+pub use recorder::Recorder;
+
+use crate::control_plane::Identity;
+use crate::error::Error;
+
+/// Accepts TLS with this identity.
+fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
+    let damaged = |error: &dyn std::fmt::Display| Error::Manifest(format!("a certificate is damaged: {error}"));
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(|e| damaged(&e))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|e| damaged(&e))?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    Ok(TlsAcceptor::from(Arc::new(config.map_err(|e| damaged(&e))?)))
+}
