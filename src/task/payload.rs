@@ -84,10 +84,10 @@ pub enum PayloadError {
 /// ```
 pub fn decode<T: DeserializeOwned>(payload: Option<&str>) -> Result<T, PayloadError> {
     let text = decode_text(payload.unwrap_or_default())?;
+    // First as a whole: a document that is damaged further on would else be blamed for a field that it lacks.
+    serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| not_json(&error))?;
     let mut json = serde_json::Deserializer::from_str(&text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error))?;
-    json.end().map_err(|error| not_json(&error))?;
-    Ok(value)
+    serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error))
 }
 
 /// Base64 to text.
@@ -99,18 +99,18 @@ fn decode_text(payload: &str) -> Result<String, PayloadError> {
     if base64.len() > LONGEST {
         return Err(PayloadError::TooLong { length: base64.len() });
     }
-    let bytes = BASE64.decode(&base64).map_err(|error| PayloadError::NotBase64 { at: place(&error) })?;
+    let bytes = BASE64.decode(&base64).map_err(|_| PayloadError::NotBase64 { at: place(payload) })?;
     String::from_utf8(bytes).map_err(|error| PayloadError::NotUtf8 { byte: error.utf8_error().valid_up_to() })
 }
 
-/// Where base64 is damaged, without the byte that was found there.
-fn place(error: &base64::DecodeError) -> String {
-    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
-    match error {
-        InvalidByte(offset, _) => format!("at character {}", offset + 1),
-        InvalidLength(_) => "it is cut off".to_owned(),
-        InvalidLastSymbol { .. } => "its last character is wrong".to_owned(),
-        InvalidPadding => "its padding is wrong".to_owned(),
+/// Where base64 is damaged, without the character that was found there. The decoder's own word for it is not exact.
+fn place(payload: &str) -> String {
+    let belongs = |character: char| {
+        character.is_ascii_alphanumeric() || character.is_ascii_whitespace() || matches!(character, '+' | '/' | '=')
+    };
+    match payload.chars().position(|character| !belongs(character)) {
+        Some(position) => format!("at character {}", position + 1),
+        None => "it is cut off or its end is damaged".to_owned(),
     }
 }
 

@@ -33,9 +33,9 @@ pub struct Request {
     pub pod: String,
     /// How the client names itself.
     pub user_agent: String,
-    /// The HTTP status; `None` while it has not been answered.
+    /// The HTTP status; `None` when the API server was killed before it answered.
     pub status: Option<u16>,
-    /// When it was answered, in RFC 3339 with microseconds; empty while it has not been.
+    /// When it was answered, in RFC 3339 with microseconds; empty when it was not.
     pub answered_at: String,
 }
 
@@ -89,16 +89,22 @@ struct ResponseStatus {
     code: Option<u16>,
 }
 
-/// Reads the record, again until all wanted requests have been answered.
-pub(crate) async fn requests(log: &Path, wanted: impl Fn(&Request) -> bool) -> Result<Vec<Request>, Error> {
+/// Reads the record, again until all wanted requests have been answered, but for those before the byte `lost_until` of
+/// the record, whose server was killed.
+pub(crate) async fn requests(
+    log: &Path,
+    lost_until: usize,
+    wanted: impl Fn(&Request) -> bool,
+) -> Result<Vec<Request>, Error> {
     let until = Instant::now() + ANSWERED_WITHIN;
     let mut read = tokio::time::interval(READ_EVERY);
     loop {
         read.tick().await;
         let text = std::fs::read_to_string(log).map_err(Error::file(log))?;
-        let found: Vec<Request> = parse(&text).into_iter().filter(&wanted).collect();
-        if found.iter().all(|request| request.status.is_some()) {
-            return Ok(found);
+        let lost = parse(&text[..lost_until.min(text.len())]).len();
+        let found: Vec<_> = parse(&text).into_iter().enumerate().filter(|(_, request)| wanted(request)).collect();
+        if found.iter().all(|(place, request)| *place < lost || request.status.is_some()) {
+            return Ok(found.into_iter().map(|(_, request)| request).collect());
         }
         if Instant::now() > until {
             return Err(Error::Waited { what: "the answers to all requests".to_owned(), log: format!("{found:#?}") });

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
 use lagoon_task::hostmigration::{self, HostMigration};
-use lagoon_task_testing::{ControlPlane, LagoonEnvironment, Launcher, Task};
+use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Running, Task};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -86,6 +86,17 @@ impl<'bench> Site<'bench> {
     /// Patches the object as the controller does: conditions and hosts in one request.
     pub async fn patch(&self, name: &str, patch: Value) {
         self.migrations().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Ends the switch well, as soon as the object is there, and waits for the task. One that ends by itself before
+    /// is not waited for.
+    pub async fn complete_and_finish(&self, name: &str, running: Running<'_>) -> Finished {
+        let mut finish = pin!(running.finish());
+        tokio::select! {
+            finished = &mut finish => return finished.unwrap(),
+            () = self.complete(name) => {}
+        }
+        finish.await.unwrap()
     }
 
     /// Ends the switch well, as soon as the object is there.

@@ -32,8 +32,7 @@ async fn a_clean_run_creates_watches_and_patches_and_that_is_all() {
     let site = Site::new(control_plane().await, "clean-run").await;
     let running = site.task(&site.payload(NAME)).launch().await.unwrap();
     let token = running.token().unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
 
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     let mut requests = without_progress(&finished);
@@ -226,8 +225,7 @@ async fn a_missing_pod_leaves_the_switch_done_and_says_so() {
     // The token is bound to the pod and dies with it, so this one is not.
     running.write_token(&unbound_token(&site).await).unwrap();
     running.delete_pod().await.unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     assert_eq!(finished.exit_code, Some(1));
     let last = finished.log.lines().last().unwrap();
     assert!(last.starts_with("The switch is done: the routes have moved. But Lagoon does not know it yet"), "{last}");
@@ -274,7 +272,6 @@ async fn a_cluster_without_the_custom_resource_is_told_so() {
 async fn the_legacy_mount_is_found_when_the_service_account_has_none() {
     let site = Site::new(control_plane().await, "legacy-mount").await;
     let running = site.task(&site.payload(NAME)).legacy_mount().launch().await.unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
 }

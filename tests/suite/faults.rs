@@ -20,8 +20,7 @@ async fn switch_with(
     let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
     let task = site.task(&site.payload(NAME)).variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
     let running = task.launch().await.unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     (finished, proxy.injected())
 }
 
@@ -167,8 +166,7 @@ async fn an_api_server_that_is_restarted_while_the_task_waits_is_waited_for() {
     control_plane.kill_api_server();
     running.wait_for_line("cannot be reached").await.unwrap();
     control_plane.start_api_server().await.unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(finished.result.unwrap()["status"], "Completed");
 }
@@ -184,8 +182,7 @@ async fn an_api_server_that_comes_up_late_is_waited_for() {
     let running = prepared.start().unwrap();
     running.wait_for_line("cannot be reached").await.unwrap();
     control_plane.start_api_server().await.unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
 }
 

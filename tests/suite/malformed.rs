@@ -89,7 +89,7 @@ fn payload_cases() -> Vec<Case> {
         text("no JSON", "is not JSON, at line 1, column 1", VALUE),
         text("JSON and more", "is not JSON, at line 1", format!("{marked} {VALUE}")),
         text("YAML", "is not JSON", format!("secret: {VALUE}\n")),
-        text("nested too deeply", "does not fit this task: the document is not", &deep),
+        text("nested too deeply", "does not fit this task", &deep),
         text("an array", "does not fit this task", json!([VALUE]).to_string()),
         text("a string", "does not fit this task: the document is not", json!(VALUE).to_string()),
         text("null", "does not fit this task: the document is not", "null"),
@@ -252,8 +252,7 @@ async fn line_breaks_and_missing_padding_are_no_fault() {
     let lines: Vec<&str> =
         encoded.trim_end_matches('=').as_bytes().chunks(60).map(|line| std::str::from_utf8(line).unwrap()).collect();
     let running = site.task(&json!({})).raw_payload(lines.join("\r\n") + "\n").launch().await.unwrap();
-    site.complete(name).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(name, running).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
 }
 

@@ -27,8 +27,7 @@ async fn a_hostile_environment_changes_nothing() {
     let proxy = Recorder::plain().await.unwrap();
     let running = hostile(site.task(&site.payload(NAME)), &proxy).launch().await.unwrap();
     let token = running.token().unwrap();
-    site.complete(NAME).await;
-    let finished = running.finish().await.unwrap();
+    let finished = site.complete_and_finish(NAME, running).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(finished.log.lines().count(), 6, "{}", finished.log);
     assert!(!finished.log.contains(&token));

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
+use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Pod;
@@ -102,12 +103,15 @@ impl Cluster {
         tcp.enforce_http(false);
         // With Nagle's algorithm every request that has a body waits some 40 ms for an acknowledgement.
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_DEADLINE));
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE));
         let tls = config
             .rustls_https_connector_with_connector(tcp)
             .map_err(|_| ConnectError::BadCertificateAuthority { path: certificate_authority })?;
+
+        let mut connector = TimeoutConnector::new(tls);
+        // For the handshake too: a server that only accepts the connection is as good as none.
+        connector.set_connect_timeout(Some(CONNECT_DEADLINE));
 
         let token = Token::new(token, output.clone());
         token.header().ok_or_else(|| ConnectError::NotAToken { path: token.path.clone() })?;
@@ -117,7 +121,7 @@ impl Cluster {
             .retry(retry::Retries::new(output.clone()))
             .filter(move |request| authorized(request, &token, &user_agent))
             .timeout(ATTEMPT_DEADLINE)
-            .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(tls));
+            .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
         Ok(Self { client: Client::new(service, environment.namespace.clone()) })
     }
 

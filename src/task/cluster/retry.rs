@@ -15,8 +15,9 @@ use crate::task::output::Output;
 /// How long a request is tried again before the task gives up on it.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A refused token is given less time: only the moment in which the kubelet replaces it, or the server starts.
-const PATIENCE_WITH_TOKEN: Duration = Duration::from_secs(10);
+/// A refusal is given less time: only the moment in which the kubelet replaces the token. A server that has just come
+/// up also refuses what it will soon accept: it listens before it has read rights and custom resources.
+const PATIENCE_WITH_REFUSAL: Duration = Duration::from_secs(10);
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -45,14 +46,18 @@ impl Ended {
     fn is_safe_to_repeat(&self, method: &Method) -> bool {
         let repeatable = method != Method::POST;
         match self {
-            Self::NeverSent | Self::Answered(401 | 429, _) => true,
+            Self::NeverSent | Self::Answered(401 | 403 | 404 | 429, _) => true,
             Self::Lost | Self::Answered(500..=599, _) => repeatable,
             Self::Answered(..) => false,
         }
     }
 
     fn patience(&self) -> Duration {
-        if matches!(self, Self::Answered(401, _)) { PATIENCE_WITH_TOKEN } else { PATIENCE }
+        if self.is_refusal() { PATIENCE_WITH_REFUSAL } else { PATIENCE }
+    }
+
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Answered(401 | 403 | 404, _))
     }
 
     fn in_words(&self) -> String {
@@ -60,6 +65,7 @@ impl Ended {
             Self::NeverSent => "cannot be reached".to_owned(),
             Self::Lost => "did not answer".to_owned(),
             Self::Answered(401, _) => "does not accept the deployer token yet".to_owned(),
+            Self::Answered(403 | 404, _) => "has just come up and does not know everything yet".to_owned(),
             Self::Answered(429, _) => "is busy and asks to wait".to_owned(),
             Self::Answered(code, _) => format!("answered with an error of its own ({code})"),
         }
@@ -97,12 +103,35 @@ pub(super) struct Retries {
     copier: RetryPolicy,
     attempt: u32,
     started: Option<Instant>,
+    /// Since when the server, which could not be reached before, can be.
+    came_up: Option<Instant>,
+    was_down: bool,
     said: Option<(Instant, String)>,
 }
 
 impl Retries {
     pub(super) fn new(output: Output) -> Self {
-        Self { output, copier: RetryPolicy::default(), attempt: 0, started: None, said: None }
+        Self {
+            output,
+            copier: RetryPolicy::default(),
+            attempt: 0,
+            started: None,
+            came_up: None,
+            was_down: false,
+            said: None,
+        }
+    }
+
+    /// From when on the patience with `ended` counts.
+    fn since(&mut self, ended: &Ended, now: Instant) -> Instant {
+        let started = *self.started.get_or_insert(now);
+        if *ended == Ended::NeverSent {
+            self.was_down = true;
+            self.came_up = None;
+        } else if self.was_down && ended.is_refusal() {
+            return *self.came_up.get_or_insert(now);
+        }
+        started
     }
 
     fn say(&mut self, ended: &Ended, now: Instant) {
@@ -125,8 +154,8 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Retries {
             return None;
         }
         let now = Instant::now();
-        let elapsed = now.duration_since(*self.started.get_or_insert(now));
-        let ended = ended(result)?;
+        let ended = ended(result, self.was_down)?;
+        let elapsed = now.duration_since(self.since(&ended, now));
         let wait = wait_before_next(&ended, request.method(), self.attempt, elapsed, fastrand::f64())?;
         self.attempt += 1;
         self.say(&ended, now);
@@ -140,14 +169,16 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Retries {
     }
 }
 
-/// What is wrong with a result; `None` for an answer to be passed on.
-fn ended<B>(result: &Result<Response<B>, BoxError>) -> Option<Ended> {
+/// What is wrong with a result; `None` for an answer to be passed on. A missing right or object is an answer, unless the
+/// server `was_down` just before.
+fn ended<B>(result: &Result<Response<B>, BoxError>, was_down: bool) -> Option<Ended> {
     match result {
         Ok(response) => {
             let status = response.status();
             let later = status == StatusCode::UNAUTHORIZED
                 || status == StatusCode::TOO_MANY_REQUESTS
-                || status.is_server_error();
+                || status.is_server_error()
+                || (was_down && matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND));
             let retry_after = response.headers().get(http::header::RETRY_AFTER);
             let seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
             later.then_some(Ended::Answered(status.as_u16(), seconds))

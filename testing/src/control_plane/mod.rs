@@ -9,6 +9,7 @@ mod server;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -57,6 +58,7 @@ pub struct ControlPlane {
     admin: Identity,
     server: Identity,
     kubeconfig: PathBuf,
+    lost_until: AtomicUsize,
     // Last: the folder goes when the servers have ended.
     folder: TempDir,
 }
@@ -119,6 +121,7 @@ impl ControlPlane {
             admin: certificates.admin,
             server: certificates.server,
             kubeconfig: at("kubeconfig"),
+            lost_until: AtomicUsize::new(0),
             folder,
         };
         control_plane.until_ready().await?;
@@ -171,12 +174,19 @@ impl ControlPlane {
     /// Every request so far, in the order of their arrival, that `wanted` accepts; waits until all of those have been
     /// answered.
     pub async fn requests(&self, wanted: impl Fn(&Request) -> bool) -> Result<Vec<Request>, Error> {
-        audit::requests(&self.folder.path().join("audit.log"), wanted).await
+        audit::requests(&self.audit_log(), self.lost_until.load(Ordering::SeqCst), wanted).await
     }
 
     /// Kills the API server, as a crash would. etcd goes on.
     pub fn kill_api_server(&self) {
         self.lock().kill();
+        // What it has not answered by now it will not answer.
+        let length = std::fs::metadata(self.audit_log()).map_or(0, |log| log.len());
+        self.lost_until.store(usize::try_from(length).unwrap_or_default(), Ordering::SeqCst);
+    }
+
+    fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
     }
 
     /// Starts the API server again after [`kill_api_server`](Self::kill_api_server), on the same port with the same
