@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,6 +20,8 @@ fn what_was_never_carried_out_is_sent_again_and_a_create_that_may_have_been_is_n
     let table = [
         (Ended::NeverSent, true, true),
         (Ended::Answered(401, None), true, true),
+        (Ended::Answered(403, None), true, true),
+        (Ended::Answered(404, None), true, true),
         (Ended::Answered(429, None), true, true),
         (Ended::Lost, false, true),
         (Ended::Answered(500, None), false, true),
@@ -25,8 +29,6 @@ fn what_was_never_carried_out_is_sent_again_and_a_create_that_may_have_been_is_n
         (Ended::Answered(504, None), false, true),
         (Ended::Answered(599, None), false, true),
         (Ended::Answered(400, None), false, false),
-        (Ended::Answered(403, None), false, false),
-        (Ended::Answered(404, None), false, false),
         (Ended::Answered(409, None), false, false),
         (Ended::Answered(422, Some(1)), false, false),
         (Ended::Answered(600, None), false, false),
@@ -59,7 +61,7 @@ fn a_retry_after_beyond_the_patience_that_is_left_ends_the_attempts() {
     assert_eq!(after(u64::MAX, 0), None);
     assert_eq!(after(30, 30), Some(Duration::from_secs(30)));
     assert_eq!(after(30, 31), None);
-    assert_eq!(first_wait(&Ended::Answered(401, Some(11)), &Method::GET), None, "a refused token has 10 s");
+    assert_eq!(first_wait(&Ended::Answered(401, Some(11)), &Method::GET), None, "a refusal has 10 s");
 }
 
 #[test]
@@ -76,10 +78,10 @@ fn the_wait_doubles_up_to_five_seconds_and_half_of_it_is_chance() {
 }
 
 #[test]
-fn patience_ends_after_a_minute_and_with_a_refused_token_after_ten_seconds() {
-    for (ended, patience) in
-        [(Ended::NeverSent, 60), (Ended::Answered(500, None), 60), (Ended::Answered(401, None), 10)]
-    {
+fn patience_ends_after_a_minute_and_with_a_refusal_after_ten_seconds() {
+    let table = [(Ended::NeverSent, 60), (Ended::Answered(500, None), 60)];
+    let table = table.into_iter().chain([401, 403, 404].map(|code| (Ended::Answered(code, None), 10)));
+    for (ended, patience) in table {
         let patience = Duration::from_secs(patience);
         let wait = |elapsed| wait_before_next(&ended, &Method::GET, 20, elapsed, 1.0);
         assert_eq!(wait(patience), None, "{ended:?}");
@@ -99,28 +101,41 @@ fn answered(code: u16, retry_after: Option<&str>) -> Result<Response<()>, BoxErr
 
 #[test]
 fn answers_that_may_change_are_told_from_those_to_be_passed_on() {
-    for code in [200, 201, 204, 301, 400, 403, 404, 409, 410, 422] {
-        assert_eq!(ended(&answered(code, Some("1"))), None, "{code}");
+    for was_down in [false, true] {
+        for code in [200, 201, 204, 301, 400, 409, 410, 422] {
+            assert_eq!(ended(&answered(code, Some("1")), was_down), None, "{code}");
+        }
+        for code in [401, 429, 500, 502, 503, 504] {
+            assert_eq!(ended(&answered(code, None), was_down), Some(Ended::Answered(code, None)), "{code}");
+            assert_eq!(ended(&answered(code, Some("17")), was_down), Some(Ended::Answered(code, Some(17))), "{code}");
+        }
     }
-    for code in [401, 429, 500, 502, 503, 504] {
-        assert_eq!(ended(&answered(code, None)), Some(Ended::Answered(code, None)), "{code}");
-        assert_eq!(ended(&answered(code, Some("17"))), Some(Ended::Answered(code, Some(17))), "{code}");
+}
+
+#[test]
+fn a_missing_right_or_object_is_an_answer_unless_the_server_was_down_just_before() {
+    for code in [403, 404] {
+        assert_eq!(ended(&answered(code, None), false), None, "{code}");
+        assert_eq!(ended(&answered(code, None), true), Some(Ended::Answered(code, None)), "{code}");
     }
 }
 
 #[test]
 fn a_retry_after_that_is_no_number_of_seconds_counts_as_none() {
     for value in ["Wed, 21 Oct 2026 07:28:00 GMT", "", "-1", "1.5", "é", "99999999999999999999"] {
-        assert_eq!(ended(&answered(503, Some(value))), Some(Ended::Answered(503, None)), "{value:?}");
+        assert_eq!(ended(&answered(503, Some(value)), false), Some(Ended::Answered(503, None)), "{value:?}");
     }
 }
 
+fn reset() -> Result<Response<()>, BoxError> {
+    Err(io::Error::from(io::ErrorKind::ConnectionReset).into())
+}
+
 #[test]
-fn a_broken_connection_is_an_answer_lost() {
-    let failures: [BoxError; 2] =
-        [io::Error::from(io::ErrorKind::ConnectionReset).into(), Box::new(tower::timeout::error::Elapsed::new())];
-    for failure in failures {
-        assert_eq!(ended(&Err::<Response<()>, _>(failure)), Some(Ended::Lost));
+fn a_broken_connection_or_a_silent_server_is_an_answer_lost() {
+    let silence: BoxError = Box::new(tower::timeout::error::Elapsed::new());
+    for result in [reset(), Err(silence)] {
+        assert_eq!(ended(&result, false), Some(Ended::Lost));
     }
 }
 
@@ -128,7 +143,7 @@ fn a_broken_connection_is_an_answer_lost() {
 fn a_server_with_a_wrong_certificate_is_not_asked_again() {
     let problem = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
     let failure: BoxError = io::Error::other(problem).into();
-    assert_eq!(ended(&Err::<Response<()>, _>(failure)), None);
+    assert_eq!(ended(&Err::<Response<()>, _>(failure), false), None);
 }
 
 #[derive(Clone, Default)]
@@ -156,6 +171,15 @@ fn policy() -> (Retries, Shared) {
     (Retries::new(Output::new(shared.clone(), false)), shared)
 }
 
+/// What comes of a request to a port that nobody listens on any more.
+async fn refused() -> Result<Response<()>, BoxError> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let uri = format!("http://127.0.0.1:{port}/").parse().unwrap();
+    let error = Client::builder(TokioExecutor::new()).build_http::<String>().get(uri).await.unwrap_err();
+    assert!(error.is_connect());
+    Err(error.into())
+}
+
 /// Whether `policy` lets a request that ended with `code` be sent again.
 fn sent_again(policy: &mut Retries, request: &mut Request<Body>, code: u16) -> bool {
     policy.retry(request, &mut answered(code, None)).is_some()
@@ -181,10 +205,44 @@ async fn the_log_says_once_why_a_request_is_tried_again() {
 #[tokio::test]
 async fn an_attempt_without_an_answer_is_told_in_its_own_words() {
     let (mut policy, shown) = policy();
-    let mut request = Request::new(Body::empty());
-    let mut lost: Result<Response<()>, BoxError> = Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
-    assert!(policy.retry(&mut request, &mut lost).is_some());
+    assert!(policy.retry(&mut Request::new(Body::empty()), &mut reset()).is_some());
     assert_eq!(shown.text(), "The Kubernetes API server did not answer; trying again for up to 60 s.\n");
+}
+
+#[tokio::test]
+async fn a_server_that_has_just_come_up_is_asked_again_also_when_it_refuses() {
+    let (mut policy, shown) = policy();
+    let mut request = Request::new(Body::empty());
+    assert!(!sent_again(&mut policy, &mut request, 403), "a server that was there all the time is believed");
+    assert!(policy.retry(&mut request, &mut refused().await).is_some());
+    for code in [403, 404, 401] {
+        assert!(sent_again(&mut policy, &mut request, code), "{code}");
+    }
+    let come_up = "has just come up and does not know everything yet; trying again for up to 10 s.";
+    assert_eq!(
+        shown.text(),
+        format!(
+            "The Kubernetes API server cannot be reached; trying again for up to 60 s.\n\
+             The Kubernetes API server {come_up}\n\
+             The Kubernetes API server does not accept the deployer token yet; trying again for up to 10 s.\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_patience_with_a_refusal_counts_from_when_the_server_came_up() {
+    let (mut policy, _) = policy();
+    let now = Instant::now();
+    let later = |seconds| now + Duration::from_secs(seconds);
+    let refusal = Ended::Answered(403, None);
+    assert_eq!(policy.since(&refusal, now), now);
+    assert_eq!(policy.since(&refusal, later(5)), now, "a server that was never down");
+    assert_eq!(policy.since(&Ended::NeverSent, later(10)), now);
+    assert_eq!(policy.since(&refusal, later(40)), later(40));
+    assert_eq!(policy.since(&refusal, later(45)), later(40));
+    assert_eq!(policy.since(&Ended::Answered(503, None), later(46)), now, "all else counts from the first attempt");
+    assert_eq!(policy.since(&Ended::NeverSent, later(50)), now);
+    assert_eq!(policy.since(&refusal, later(55)), later(55), "down again and up again");
 }
 
 #[tokio::test]
@@ -206,7 +264,7 @@ fn any_end() -> impl Strategy<Value = Ended> {
     prop_oneof![
         Just(Ended::NeverSent),
         Just(Ended::Lost),
-        (prop::sample::select(vec![401_u16, 429, 500, 503, 404]), seconds)
+        (prop::sample::select(vec![401_u16, 403, 429, 500, 503, 422]), seconds)
             .prop_map(|(code, seconds)| Ended::Answered(code, seconds)),
     ]
 }
