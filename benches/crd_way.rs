@@ -30,6 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     control_plane.apply(include_str!("../deploy/hostmigration-deployer.yaml")).await?;
     let launcher = Launcher::new(&control_plane);
     let standby = launcher.environment("bench", "develop").await?;
+    // The API server holds the first object of a new kind back for two seconds. This run is not counted.
+    Box::pin(run(&control_plane, &launcher, &standby, RUNS)).await?;
     let mut runs = Vec::new();
     for number in 0..RUNS {
         runs.push(Box::pin(run(&control_plane, &launcher, &standby, number)).await?);

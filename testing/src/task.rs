@@ -270,7 +270,8 @@ impl Running<'_> {
             }
             Program::Container(container) => {
                 let mut command = Command::new("buildah");
-                command.args(["--storage-driver", "vfs", "run", "--isolation", "chroot", "--user", "10000:0"]);
+                command.args(["--storage-driver", "vfs", "run", "--isolation", "chroot"]);
+                command.args(["--cap-drop", "ALL", "--user", "10000:0"]);
                 command.arg("-v").arg(format!("{}:/var/run/secrets:ro", root.join("var/run/secrets").display()));
                 for (name, value) in variables {
                     command.arg("-e").arg(format!("{name}={value}"));

@@ -120,3 +120,11 @@ pub fn completed() -> Value {
         "status": { "conditions": [condition("started", "began"), condition("completed", "all routes moved")] },
     })
 }
+
+/// Waits until `condition` holds.
+pub async fn until(condition: impl Fn() -> bool) {
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
+    while !condition() {
+        look.tick().await;
+    }
+}

@@ -1,10 +1,17 @@
 //! The CRD way, from the launch of the pod to the annotation.
 
-use kube::api::{Api, DeleteParams, PostParams};
-use lagoon_task_testing::{ControlPlane, Finished};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, PostParams, WatchEvent, WatchParams};
+use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished};
 use serde_json::{Value, json};
 
-use crate::bench::{Site, completed, condition, control_plane};
+use crate::bench::{Site, completed, condition, control_plane, until};
 
 const NAME: &str = "host-migration-a1b2c3";
 
@@ -69,7 +76,42 @@ async fn the_annotation_is_padded_standard_base64_of_the_result_in_upstreams_ord
          \"productionRoutes\":\"https://www.example.com,https://shop.example.com\",\
          \"standbyRoutes\":\"https://standby.example.com\"}"
     );
-    assert!(finished.labels["lagoon.sh/taskStep"].starts_with("1-hostmigration"), "{:?}", finished.labels);
+}
+
+#[tokio::test]
+async fn a_step_changes_the_label_that_makes_lagoon_ship_the_log() {
+    let site = Site::new(control_plane().await, "live-progress").await;
+    let running = site.task(&site.payload(NAME)).launch().await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(site.client(), &running.namespace());
+    let parameters = WatchParams::default().fields(&format!("metadata.name={}", running.pod_name()));
+    let mut events = pin!(pods.watch(&parameters, "0").await.unwrap());
+    let label = loop {
+        if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = events.next().await.unwrap().unwrap()
+            && let Some(label) = pod.labels().get("lagoon.sh/taskStep")
+        {
+            break label.clone();
+        }
+    };
+    assert_eq!(label, "1-hostmigration-host-migration-a1b2c3-in-namespace-live");
+    assert_eq!(site.complete_and_finish(NAME, running).await.exit_code, Some(0));
+}
+
+#[tokio::test]
+async fn a_deployer_that_may_not_label_its_pod_still_switches() {
+    let site = Site::new(control_plane().await, "no-label").await;
+    let first = Arc::new(AtomicBool::new(true));
+    let proxy = FaultProxy::start(control_plane().await, move |passing| {
+        // The first patch is the label.
+        let label = passing.method == http::Method::PATCH && first.swap(false, Ordering::SeqCst);
+        if label { Fault::AnsweredInstead(403, None) } else { Fault::None }
+    });
+    let proxy = proxy.await.unwrap();
+    let task = site.task(&site.payload(NAME)).variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
+    let running = task.launch().await.unwrap();
+    until(|| !proxy.injected().is_empty()).await;
+    let finished = site.complete_and_finish(NAME, running).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.log.lines().count(), 6, "{}", finished.log);
 }
 
 fn decode(annotation: &str) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Method;
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing};
 
-use crate::bench::{Site, completed, control_plane, new_control_plane};
+use crate::bench::{Site, completed, control_plane, new_control_plane, until};
 
 const NAME: &str = "host-migration-f4u5l6";
 
@@ -146,14 +146,6 @@ async fn a_watch_that_is_cut_is_taken_up_again() {
     site.patch(NAME, completed()).await;
     let finished = running.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-}
-
-/// Waits until `condition` holds.
-async fn until(condition: impl Fn() -> bool) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
-    while !condition() {
-        look.tick().await;
-    }
 }
 
 #[tokio::test]

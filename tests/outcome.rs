@@ -1,0 +1,136 @@
+//! How a task ends, whatever its author did: this test is its own task, launched as Lagoon would (hence no harness).
+
+use std::process::ExitCode;
+
+use lagoon_task::{Context, Failure, run};
+use lagoon_task_testing::{ControlPlane, Finished, Launcher};
+use serde_json::json;
+
+const SECRET: &str = "a-secret-0f-the-task";
+
+#[derive(serde::Deserialize)]
+struct Arguments {
+    act: String,
+}
+
+/// The task: it does what its payload names.
+async fn act(task: Context) -> Result<String, Failure> {
+    let Arguments { act } = task.payload()?;
+    task.output.register_secret(SECRET);
+    match act.as_str() {
+        "panic" => panic!("{SECRET}"),
+        "panic in the background" => {
+            let background = tokio::spawn(async { panic!("{SECRET}") });
+            let _ = background.await;
+        }
+        "fail" => return Err(Failure::new(format!("It did not work with {SECRET}."))),
+        "show secrets" => {
+            let folder = "var/run/secrets/kubernetes.io/serviceaccount/token";
+            let root = std::env::args().nth(2).unwrap_or_default();
+            let token = std::fs::read_to_string(std::path::Path::new(&root).join(folder))?;
+            task.cluster()?;
+            task.say(format!("{SECRET} {token} {}", &token[..20]));
+            task.report(&json!({ "secret": SECRET, "token": token })).await?;
+            return Ok(format!("Done with {SECRET}."));
+        }
+        "report too much" => task.report(&json!({ "much": "x".repeat(200_000) })).await?,
+        "report nothing" => task.report(&json!({})).await?,
+        "many steps" => {
+            for step in 0..200 {
+                task.step(format!("Step {step}"));
+                tokio::task::yield_now().await;
+            }
+            task.report(&json!({ "steps": 200 })).await?;
+        }
+        _ => {}
+    }
+    Ok("Done.".to_owned())
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--root") {
+        return run("misbehaving/1.0", act);
+    }
+    // Listing tools ask every test binary for its tests.
+    if std::env::args().any(|argument| argument == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let tests = runtime.block_on(Box::pin(all_tests()));
+    println!("test result: ok. {tests} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+    ExitCode::SUCCESS
+}
+
+async fn all_tests() -> usize {
+    let control_plane = ControlPlane::start().await.unwrap();
+    let launcher = Launcher::new(&control_plane);
+    let environment = launcher.environment("outcome", "main").await.unwrap();
+    let this_test = std::env::current_exe().unwrap();
+    let tests: [(&str, &str, fn(Finished)); 8] = [
+        ("a_panic_is_one_calm_sentence_and_exit_1", "panic", calm),
+        ("a_panic_in_the_background_is_too", "panic in the background", calm),
+        ("a_failure_is_its_sentence_and_exit_1", "fail", failed),
+        ("secrets_are_hidden_everywhere", "show secrets", secrets_are_hidden),
+        ("a_result_too_large_is_refused_before_it_is_sent", "report too much", too_large),
+        ("an_empty_result_is_refused_before_it_is_sent", "report nothing", empty),
+        ("many_steps_make_few_patches", "many steps", few_patches),
+        ("a_task_that_does_nothing_succeeds", "nothing", nothing),
+    ];
+    for (name, act, check) in tests {
+        let task = launcher.task(&environment, &this_test).payload(&json!({ "act": act }));
+        let finished = task.launch().await.unwrap().finish().await.unwrap();
+        assert!(!finished.log.contains(SECRET), "{name}: {}", finished.log);
+        assert_eq!(finished.termination_message, finished.log.lines().last().unwrap_or_default(), "{name}");
+        check(finished);
+        println!("test {name} ... ok");
+    }
+    tests.len()
+}
+
+fn calm(finished: Finished) {
+    assert_eq!((finished.exit_code, finished.signal), (Some(1), None));
+    assert_eq!(finished.log.lines().count(), 1, "{}", finished.log);
+    assert!(finished.log.contains("It is safe to run the task again."), "{}", finished.log);
+    assert!(!finished.log.contains(".rs") && !finished.log.contains("panic"), "{}", finished.log);
+}
+
+fn failed(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(1));
+    assert_eq!(finished.log, "It did not work with [hidden].\n");
+}
+
+fn secrets_are_hidden(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    // The start of a token is none.
+    assert!(finished.log.starts_with("[hidden] [hidden] ey"), "{}", finished.log);
+    assert!(finished.log.ends_with("Done with [hidden].\n"), "{}", finished.log);
+    assert_eq!(finished.result, Some(json!({ "secret": "[hidden]", "token": "[hidden]" })));
+}
+
+fn too_large(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(1));
+    assert!(finished.log.starts_with("The task's result is too large for Lagoon"), "{}", finished.log);
+    assert_eq!(finished.requests, []);
+}
+
+fn empty(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(1));
+    assert_eq!(finished.log, "The task's result is empty, and Lagoon cannot take an empty one.\n");
+    assert_eq!(finished.requests, []);
+}
+
+fn few_patches(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.log.lines().count(), 201);
+    assert_eq!(finished.result, Some(json!({ "steps": 200 })));
+    let patches = finished.requests.len();
+    // One with the result, and one label in five seconds; a machine that takes a minute for this sends no more.
+    assert!((1..=13).contains(&patches), "{:#?}", finished.requests);
+}
+
+fn nothing(finished: Finished) {
+    assert_eq!(finished.exit_code, Some(0));
+    assert_eq!(finished.log, "Done.\n");
+    assert_eq!(finished.annotation, None);
+    assert_eq!(finished.requests, []);
+}
