@@ -1,5 +1,7 @@
 //! How a task ends, whatever its author did: this test is its own task, launched as Lagoon would (hence no harness).
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test, though without the harness")]
+
 use std::process::ExitCode;
 
 use lagoon_task::{Context, Failure, run};
@@ -47,6 +49,9 @@ async fn act(task: Context) -> Result<String, Failure> {
     Ok("Done.".to_owned())
 }
 
+/// Its name, what the task does, and what must have come of it.
+type Test = (&'static str, &'static str, fn(&Finished));
+
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("--root") {
         return run("misbehaving/1.0", act);
@@ -66,7 +71,7 @@ async fn all_tests() -> usize {
     let launcher = Launcher::new(&control_plane);
     let environment = launcher.environment("outcome", "main").await.unwrap();
     let this_test = std::env::current_exe().unwrap();
-    let tests: [(&str, &str, fn(Finished)); 8] = [
+    let tests: [Test; 8] = [
         ("a_panic_is_one_calm_sentence_and_exit_1", "panic", calm),
         ("a_panic_in_the_background_is_too", "panic in the background", calm),
         ("a_failure_is_its_sentence_and_exit_1", "fail", failed),
@@ -81,25 +86,25 @@ async fn all_tests() -> usize {
         let finished = task.launch().await.unwrap().finish().await.unwrap();
         assert!(!finished.log.contains(SECRET), "{name}: {}", finished.log);
         assert_eq!(finished.termination_message, finished.log.lines().last().unwrap_or_default(), "{name}");
-        check(finished);
+        check(&finished);
         println!("test {name} ... ok");
     }
     tests.len()
 }
 
-fn calm(finished: Finished) {
+fn calm(finished: &Finished) {
     assert_eq!((finished.exit_code, finished.signal), (Some(1), None));
     assert_eq!(finished.log.lines().count(), 1, "{}", finished.log);
     assert!(finished.log.contains("It is safe to run the task again."), "{}", finished.log);
     assert!(!finished.log.contains(".rs") && !finished.log.contains("panic"), "{}", finished.log);
 }
 
-fn failed(finished: Finished) {
+fn failed(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(1));
     assert_eq!(finished.log, "It did not work with [hidden].\n");
 }
 
-fn secrets_are_hidden(finished: Finished) {
+fn secrets_are_hidden(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     // The start of a token is none.
     assert!(finished.log.starts_with("[hidden] [hidden] ey"), "{}", finished.log);
@@ -107,19 +112,19 @@ fn secrets_are_hidden(finished: Finished) {
     assert_eq!(finished.result, Some(json!({ "secret": "[hidden]", "token": "[hidden]" })));
 }
 
-fn too_large(finished: Finished) {
+fn too_large(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(1));
     assert!(finished.log.starts_with("The task's result is too large for Lagoon"), "{}", finished.log);
     assert_eq!(finished.requests, []);
 }
 
-fn empty(finished: Finished) {
+fn empty(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(1));
     assert_eq!(finished.log, "The task's result is empty, and Lagoon cannot take an empty one.\n");
     assert_eq!(finished.requests, []);
 }
 
-fn few_patches(finished: Finished) {
+fn few_patches(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(finished.log.lines().count(), 201);
     assert_eq!(finished.result, Some(json!({ "steps": 200 })));
@@ -128,7 +133,7 @@ fn few_patches(finished: Finished) {
     assert!((1..=13).contains(&patches), "{:#?}", finished.requests);
 }
 
-fn nothing(finished: Finished) {
+fn nothing(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(0));
     assert_eq!(finished.log, "Done.\n");
     assert_eq!(finished.annotation, None);

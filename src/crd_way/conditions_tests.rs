@@ -63,6 +63,7 @@ fn a_condition_that_lacks_a_field_or_is_no_object_is_one_with_empty_text() {
     assert_eq!(observed.phase(), Phase::Failed(String::new()));
 }
 
+#[allow(clippy::type_complexity, reason = "a table")]
 #[test]
 fn the_last_condition_that_ends_a_switch_counts() {
     let failed = |text: &str| Phase::Failed(text.to_owned());

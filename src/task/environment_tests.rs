@@ -183,7 +183,7 @@ fn names_and_addresses_that_could_lead_a_request_elsewhere_are_refused() {
                 matches!(&problems[..], [one] if one.starts_with(&format!("{name} is not "))),
                 "{value}: {problems:?}"
             );
-            assert!(!problems[0].contains(value), "{problems:?}");
+            assert!(value.len() < 4 || !problems[0].contains(value), "{problems:?}");
         }
     }
     for host in ["kubernetes.default.svc", "10.0.0.1", "::1", "fd00:10:96::1"] {

@@ -8,6 +8,7 @@ fn parse(arguments: &[&str]) -> Result<Arguments, Failure> {
     Arguments::parse(arguments.iter().map(OsString::from))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as the function under test answers")]
 fn below(root: &str) -> Result<Arguments, Failure> {
     Ok(Arguments::Run { root: PathBuf::from(root) })
 }

@@ -11,6 +11,9 @@ use super::redaction::Redactor;
 /// Lagoon's task monitor takes a log that holds this text for one that it could not read, and ships no log at all.
 const TAKEN_FOR_A_MISSING_LOG: &str = "unable to retrieve container logs for containerd";
 
+/// Says the same; what stands around it cannot join it to the text above again.
+const HARMLESS: &str = "unable to retrieve the container logs for containerd";
+
 const RED: &str = "\x1b[31m";
 const RESET: &str = "\x1b[0m";
 
@@ -56,12 +59,15 @@ impl Output {
 
     /// Shows `text`, a line or several.
     pub fn say(&self, text: impl Display) {
-        self.lock().write(&text.to_string(), "");
+        // Before the lock is taken: the text may have something to say itself, or panic.
+        let text = text.to_string();
+        self.lock().write(&text, "");
     }
 
     /// Shows `text` as what went wrong: in red on a terminal.
     pub fn say_failure(&self, text: impl Display) {
-        self.lock().write(&text.to_string(), RED);
+        let text = text.to_string();
+        self.lock().write(&text, RED);
     }
 
     /// Shows `text` from inside a panic, when this very thread may be in the middle of a write.
@@ -81,7 +87,7 @@ impl Output {
 
 impl Inner {
     fn write(&mut self, text: &str, colour: &str) {
-        let safe = self.redactor.hide(text).replace(TAKEN_FOR_A_MISSING_LOG, "unable to retrieve container logs");
+        let safe = self.redactor.hide(text).replace(TAKEN_FOR_A_MISSING_LOG, HARMLESS);
         let mut lines = String::with_capacity(safe.len() + 16);
         for line in safe.lines() {
             let line = escape(line);
@@ -114,7 +120,7 @@ pub fn escape(text: &str) -> String {
 
 /// Line and paragraph separators, and the marks that reorder text (Unicode's bidirectional controls).
 fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -131,7 +131,10 @@ fn only_failures_have_colour_and_only_where_colour_is_on() {
 fn the_text_that_makes_lagoon_drop_the_log_is_never_written() {
     let fatal = TAKEN_FOR_A_MISSING_LOG;
     assert_eq!(fatal, "unable to retrieve container logs for containerd");
-    assert_eq!(said(&format!("pod: {fatal}://4f1c")), "pod: unable to retrieve container logs://4f1c\n");
+    assert_eq!(
+        said(&format!("pod: {fatal}://4f1c")),
+        "pod: unable to retrieve the container logs for containerd://4f1c\n"
+    );
     let texts = [
         fatal.to_owned(),
         format!("{fatal}{fatal}"),

@@ -51,17 +51,21 @@ pub enum PayloadError {
         column: usize,
     },
     /// It is JSON, but not what this task takes.
-    #[error("The task's payload does not fit this task: {field} {problem} (line {line}, column {column}).")]
+    #[error("The task's payload does not fit this task: {field} {problem}{}.", position(*.line, *.column))]
     WrongShape {
         /// The path of the field, like `crd.metadata.name`.
         field: String,
         /// What is wrong with it.
         problem: String,
-        /// Line of the decoded text, from 1.
+        /// Line of the decoded text, from 1; 0 where the parser does not know it.
         line: usize,
-        /// Column of the decoded text, from 1.
+        /// Column of the decoded text, from 1; 0 where the parser does not know it.
         column: usize,
     },
+}
+
+fn position(line: usize, column: usize) -> String {
+    if line == 0 { String::new() } else { format!(" (line {line}, column {column})") }
 }
 
 /// Decodes a payload to the task's own type. Line breaks and missing padding are tolerated, fields that the type does
@@ -87,7 +91,7 @@ pub fn decode<T: DeserializeOwned>(payload: Option<&str>) -> Result<T, PayloadEr
     // First as a whole: a document that is damaged further on would else be blamed for a field that it lacks.
     serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| not_json(&error))?;
     let mut json = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error))
+    serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error, &text))
 }
 
 /// Base64 to text.
@@ -118,19 +122,20 @@ fn not_json(error: &serde_json::Error) -> PayloadError {
     PayloadError::NotJson { line: error.line(), column: error.column() }
 }
 
-fn describe(error: &serde_path_to_error::Error<serde_json::Error>) -> PayloadError {
+fn describe(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> PayloadError {
     let json = error.inner();
     if !json.is_data() {
         return not_json(json);
     }
     let path = error.path().to_string();
-    let (field, problem) = problem(&path, &json.to_string());
+    let (field, problem) = problem(&path, &json.to_string(), text);
     PayloadError::WrongShape { field, problem, line: json.line(), column: json.column() }
 }
 
 /// Says what is wrong in words that hold nothing of the payload. The message of `serde_json` quotes values before its last
-/// `, expected`, and what follows it comes from the task's type.
-fn problem(path: &str, message: &str) -> (String, String) {
+/// `, expected`, and what follows it comes from the task's type, unless that has an error text of its own: so nothing
+/// is shown that also stands in the payload.
+fn problem(path: &str, message: &str, payload: &str) -> (String, String) {
     let (message, _position) = message.rsplit_once(" at line ").unwrap_or((message, ""));
     let whole = path == ".";
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
@@ -139,10 +144,16 @@ fn problem(path: &str, message: &str) -> (String, String) {
     }
     let subject = if whole { "the document".to_owned() } else { format!("the field `{}`", escape(path)) };
     let problem = match message.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("is not {expected}"),
-        None => "holds a value that this task does not take".to_owned(),
+        Some((_, expected)) if !shares_a_word(expected, payload) => format!("is not {expected}"),
+        _ => "holds a value that this task does not take".to_owned(),
     };
     (subject, problem)
+}
+
+/// Whether a word of four characters or more stands in both.
+fn shares_a_word(expected: &str, payload: &str) -> bool {
+    let words = expected.split(|character: char| !character.is_alphanumeric());
+    words.filter(|word| word.chars().count() >= 4).any(|word| payload.contains(word))
 }
 
 #[cfg(test)]

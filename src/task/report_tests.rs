@@ -72,14 +72,6 @@ fn the_largest_annotation_that_fits_is_taken_and_one_byte_more_of_json_is_refuse
 }
 
 #[test]
-fn the_size_that_counts_is_the_one_with_secrets_hidden() {
-    let output = output();
-    let secret = "s".repeat(ANNOTATIONS_LIMIT);
-    output.register_secret(&secret);
-    assert_eq!(reported(&secret, &output), r#""[hidden]""#);
-}
-
-#[test]
 fn secrets_are_hidden_in_strings_and_keys_however_deep_they_stand() {
     let output = output();
     output.register_secret("hunter22");

@@ -1,5 +1,7 @@
 //! The task as a real process against a real API server, with the rights that Lagoon really gives.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
+
 mod bench;
 mod crd_way;
 mod custom_resource;

@@ -11,10 +11,12 @@ use crate::bench::{Site, control_plane};
 /// Stands in the payloads of the table wherever a value may stand.
 const VALUE: &str = "v4lue-0f-the-payload";
 
+type Spoil = dyn for<'bench> Fn(Task<'bench>, &Value) -> Task<'bench>;
+
 struct Case {
     name: &'static str,
     /// Makes the task of the case out of one that would succeed.
-    spoil: Box<dyn for<'bench> Fn(Task<'bench>, &Value) -> Task<'bench>>,
+    spoil: Box<Spoil>,
     /// A part of the sentence.
     says: &'static str,
 }

@@ -170,12 +170,7 @@ fn all_causes() -> Vec<(Cause, &'static str, bool, bool)> {
             false,
             true,
         ),
-        (
-            Cause::Deadline(Duration::from_secs(120)),
-            "the Kubernetes API server did not answer within 120 s",
-            false,
-            true,
-        ),
+        (Cause::Deadline(Duration::from_mins(2)), "the Kubernetes API server did not answer within 120 s", false, true),
         (
             Cause::Unauthorized,
             "the Kubernetes API server does not accept the deployer token; it may have expired or been revoked",
