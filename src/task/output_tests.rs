@@ -148,7 +148,7 @@ fn the_text_that_makes_lagoon_drop_the_log_is_never_written() {
         output.say_failure(&text);
         output.say_in_panic(&text);
         let shown = shown.text();
-        assert!(shown.contains("unable to retrieve container logs"), "{shown}");
+        assert!(shown.contains("unable to retrieve the container logs"), "{shown}");
         assert!(!shown.contains(fatal), "{text:?} is shown as {shown:?}");
     }
 }
