@@ -26,10 +26,13 @@
 
 pub mod activestandby;
 pub mod crd_way;
+pub mod direct_way;
+pub mod environments;
 pub mod hostmigration;
+pub mod switch;
 pub mod task;
 
-pub use task::cluster::{Cause, Cluster, ClusterError, ConnectError, ObjectName};
+pub use task::cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
 pub use task::context::Context;
 pub use task::environment::{Environment, EnvironmentError, Variable};
 pub use task::outcome::{Failure, run};

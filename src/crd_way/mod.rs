@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::environments::EnvironmentNames;
 use crate::task::cluster::{Cause, ClusterError};
 use crate::task::context::Context;
 use crate::task::outcome::Failure;
@@ -25,15 +26,6 @@ use wait::{Ended, Waiting};
 pub const TIMEOUT: Duration = Duration::from_mins(30);
 
 const RUN_AGAIN: &str = "Running the task again is safe.";
-
-/// The names of the two environments, as Lagoon has them before the switch.
-#[derive(Debug, Clone)]
-pub struct EnvironmentNames {
-    /// The environment that is active before the switch.
-    pub production: String,
-    /// The environment that is standby before the switch.
-    pub standby: String,
-}
 
 /// The result that Lagoon takes, with its fields in the order in which upstream's image wrote them.
 ///

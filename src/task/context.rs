@@ -83,6 +83,12 @@ impl Context {
         Ok(())
     }
 
+    /// Whether the task has been asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Completes when the task is asked to stop (SIGTERM or SIGINT).
     pub async fn stopping(&self) {
         // The sender lives as long as the task; without one nobody can ask.

@@ -55,6 +55,9 @@ pub enum ClusterError {
     /// Deleting an object.
     #[error("{object} could not be deleted: {cause}")]
     Delete { object: ObjectName, cause: Cause },
+    /// Listing the objects of a kind.
+    #[error("The list of {kind} objects in namespace \"{}\" could not be read: {cause}", escape(.namespace))]
+    List { kind: String, namespace: String, cause: Cause },
 }
 
 impl ClusterError {
@@ -66,7 +69,8 @@ impl ClusterError {
             | Self::Read { cause, .. }
             | Self::Watch { cause, .. }
             | Self::Change { cause, .. }
-            | Self::Delete { cause, .. } => cause,
+            | Self::Delete { cause, .. }
+            | Self::List { cause, .. } => cause,
         }
     }
 }
@@ -96,6 +100,9 @@ pub enum Cause {
     /// 403, with the server's reason.
     #[error("the deployer is not allowed to: {0}")]
     Forbidden(String),
+    /// A policy of the cluster or one of its admission webhooks refuses it, with its own words.
+    #[error("a policy of the cluster refuses it: {0}")]
+    Denied(String),
     /// 404, with the server's message.
     #[error("it was not found: {0}")]
     NotFound(String),
@@ -187,6 +194,9 @@ impl From<&Status> for Cause {
         let message = shortened(&status.message);
         match status.code {
             401 => Self::Unauthorized,
+            400 | 403 | 422 if denial(&message).is_some() => {
+                Self::Denied(denial(&message).unwrap_or_default().to_owned())
+            }
             403 => Self::Forbidden(message),
             // A missing object comes with details; a path that nothing serves does not.
             404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Self::KindUnknown,
@@ -200,6 +210,14 @@ impl From<&Status> for Cause {
             code => Self::Other { code, message },
         }
     }
+}
+
+/// The words of an admission webhook or a `ValidatingAdmissionPolicy`, without what the API server puts before them.
+fn denial(message: &str) -> Option<&str> {
+    let markers = ["denied the request: ", "denied request: ", "denied the request", "denied request"];
+    let from_admission = message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy");
+    let marker = markers.into_iter().filter(|_| from_admission).find(|marker| message.contains(marker))?;
+    message.split_once(marker).map(|(before, words)| if words.is_empty() { before.trim() } else { words.trim() })
 }
 
 fn fields(status: &Status) -> Vec<String> {

@@ -5,6 +5,7 @@
 //! with the mounted certificate authority to be this cluster's API server before it sees the token.
 
 mod error;
+mod objects;
 mod retry;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use serde_json::Value;
 use tower::{BoxError, ServiceBuilder};
 
 pub use error::{Cause, ClusterError, ObjectName};
+pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
 
 use super::environment::Environment;
@@ -131,6 +133,10 @@ impl Cluster {
         self.client.clone()
     }
 
+    pub(crate) fn client_ref(&self) -> &Client {
+        &self.client
+    }
+
     /// Awaits `request` for at most two minutes and says in its error what was done to which object.
     ///
     /// ```no_run
@@ -148,10 +154,15 @@ impl Cluster {
         error: impl FnOnce(Cause) -> ClusterError,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ClusterError> {
+        self.ask(request).await.map_err(error)
+    }
+
+    /// Awaits `request` for at most two minutes.
+    pub(crate) async fn ask<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Cause> {
         match tokio::time::timeout(CALL_DEADLINE, request).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(failure)) => Err(error(Cause::from(&failure))),
-            Err(_) => Err(error(Cause::Deadline(CALL_DEADLINE))),
+            Ok(Err(failure)) => Err(Cause::from(&failure)),
+            Err(_) => Err(Cause::Deadline(CALL_DEADLINE)),
         }
     }
 

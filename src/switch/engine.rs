@@ -1,0 +1,329 @@
+//! One switch from the first look to the last line of the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use futures::future::try_join;
+
+use super::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, State, VERSION};
+use super::moves::{Goal, MoveError, Moves, Places};
+use super::observe::{Groups, Looking};
+use super::plan::plan;
+use super::side::{Side, Sides};
+use super::{Caller, SwitchError, probe, replay, resume, table};
+use crate::task::cluster::Cluster;
+
+/// Routes that are not where they belong once all have been moved are moved again this often: somebody else is at work.
+const PASSES: usize = 3;
+
+/// A switch of two namespaces.
+pub struct Switch<'a> {
+    cluster: &'a Cluster,
+    caller: &'a dyn Caller,
+    names: Sides<String>,
+    holder: Holder,
+}
+
+/// What there is to do. Nothing has been changed to find out.
+pub enum Ready<'a> {
+    /// No route is labelled to be moved.
+    Nothing,
+    /// The switch is done already, and Lagoon may not know it.
+    Done(Box<Journal<'a>>),
+    /// An earlier run has begun it.
+    Begun(Box<Journal<'a>>),
+    /// It can be carried out.
+    Planned(Box<Planned<'a>>),
+}
+
+/// A switch that can be carried out.
+pub struct Planned<'a> {
+    switch_id: String,
+    book: Book,
+    notes: Vec<String>,
+    places: Places,
+    groups: Groups,
+    previous: Option<Journal<'a>>,
+}
+
+/// A switch that has been carried out.
+pub struct Carried<'a> {
+    /// What moved.
+    pub moved: Moved,
+    /// Whether this run has moved nothing, because an earlier one had.
+    pub is_repeated: bool,
+    journal: Option<Box<Journal<'a>>>,
+}
+
+impl<'a> Switch<'a> {
+    /// A switch of the standby and the active environment's namespaces, carried out by `holder`, an object in the standby
+    /// environment's namespace.
+    #[must_use]
+    pub fn new(cluster: &'a Cluster, caller: &'a dyn Caller, names: Sides<String>, holder: Holder) -> Self {
+        Self { cluster, caller, names, holder }
+    }
+
+    /// Finds out what there is to do. Changes nothing, so it may be given up at any point.
+    pub async fn prepare(&'a self) -> Result<Ready<'a>, SwitchError> {
+        let looking = self.looking();
+        let own = async { Ok(journal::find(self.cluster, &self.names.standby).await?) };
+        let observed = async { Ok::<_, SwitchError>(looking.observe().await?) };
+        let (own, observed) = try_join(own, observed).await?;
+        if observed.sides.active.missing.is_none() {
+            self.no_switch_back_under_way().await?;
+        }
+        let previous = match own {
+            Some(own) if own.head.state == State::Moving => return self.begun(own).await,
+            Some(own) if self.is_same(&own.head) && replay::is_in_place(&observed, &own.head.switch_id) => {
+                return Ok(Ready::Done(Box::new(own)));
+            }
+            other => other,
+        };
+        let plan = plan(&observed).map_err(SwitchError::Problems)?;
+        if plan.book.routes.is_empty() {
+            return Ok(Ready::Nothing);
+        }
+        let mut places = Places::default();
+        for side in Side::BOTH {
+            places.add(side, &observed.sides.of(side).routes);
+        }
+        let groups = observed.groups;
+        let switch_id = replay::new_switch_id();
+        let mut book = plan.book;
+        let problems = probe::probe(looking, &switch_id, &mut book).await?;
+        if !problems.is_empty() {
+            return Err(SwitchError::Problems(problems));
+        }
+        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, groups, previous })))
+    }
+
+    /// Carries out what [`prepare`](Self::prepare) found. Must be awaited to its end once it has begun.
+    pub async fn carry_out(&'a self, ready: Ready<'a>) -> Result<Carried<'a>, SwitchError> {
+        match ready {
+            Ready::Nothing => Ok(Carried { moved: Moved::default(), is_repeated: false, journal: None }),
+            Ready::Done(journal) => {
+                let moved = journal.head.routes.clone().unwrap_or_default();
+                Ok(Carried { moved, is_repeated: true, journal: Some(journal) })
+            }
+            Ready::Begun(journal) => self.go_on(*journal).await,
+            Ready::Planned(planned) => self.begin(*planned).await,
+        }
+    }
+
+    /// Notes in the journal that Lagoon has been handed the result. If that fails the next run hands it over again.
+    pub async fn reported(&self, carried: Carried<'_>) {
+        if let Some(mut journal) = carried.journal.filter(|journal| journal.head.state == State::Switched) {
+            journal.head.state = State::Reported;
+            let _ = journal.write_head().await;
+        }
+    }
+
+    /// What a switch would do, as a table.
+    pub async fn table(&self, ready: &Ready<'_>) -> Result<String, SwitchError> {
+        Ok(match ready {
+            Ready::Nothing | Ready::Done(_) => String::new(),
+            Ready::Begun(journal) => table::table(&journal.book().await?, &self.names),
+            Ready::Planned(planned) => table::table(&planned.book, &self.names),
+        })
+    }
+
+    /// What moves if the switch is carried out.
+    pub async fn would_move(&self, ready: &Ready<'_>) -> Result<Moved, SwitchError> {
+        Ok(match ready {
+            Ready::Nothing => Moved::default(),
+            Ready::Done(journal) => journal.head.routes.clone().unwrap_or_default(),
+            Ready::Begun(journal) => journal.book().await?.moved(),
+            Ready::Planned(planned) => planned.book.moved(),
+        })
+    }
+
+    fn looking(&self) -> Looking<'_> {
+        Looking { cluster: self.cluster, names: &self.names }
+    }
+
+    fn is_same(&self, head: &Head) -> bool {
+        head.standby_namespace == self.names.standby && head.active_namespace == self.names.active
+    }
+
+    /// The switch back keeps its journal in the other namespace.
+    async fn no_switch_back_under_way(&self) -> Result<(), SwitchError> {
+        match journal::find(self.cluster, &self.names.active).await? {
+            Some(other) if other.head.state == State::Moving => Err(unfinished(&other.head)),
+            _ => Ok(()),
+        }
+    }
+
+    /// An unfinished switch is continued, unless somebody is at it or it is another one.
+    async fn begun(&self, journal: Journal<'a>) -> Result<Ready<'a>, SwitchError> {
+        let head = &journal.head;
+        let is_ours = head.holder == self.holder;
+        if !is_ours && resume::is_running(self.cluster, &self.names.standby, &head.holder).await? {
+            let namespace = self.names.standby.clone();
+            return Err(SwitchError::Running { holder: head.holder.clone(), namespace });
+        }
+        if !self.is_same(head) {
+            return Err(unfinished(head));
+        }
+        Ok(Ready::Begun(Box::new(journal)))
+    }
+
+    async fn begin(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
+        if self.caller.is_stopping() {
+            return Err(SwitchError::Stopped);
+        }
+        planned.notes.iter().for_each(|note| self.caller.say(&format!("Note: {note}")));
+        let head = Head {
+            version: VERSION,
+            switch_id: planned.switch_id,
+            state: State::Moving,
+            holder: self.holder.clone(),
+            standby_namespace: self.names.standby.clone(),
+            active_namespace: self.names.active.clone(),
+            parts: Vec::new(),
+            routes: None,
+        };
+        let journal = Journal::begin(self.cluster, head, &planned.book, planned.previous).await?;
+        let moves = self.moves(journal, planned.book, planned.groups);
+        // Both switches write first and look then, so at least one of two sees the other.
+        if let Err(error) = self.no_switch_back_under_way().await {
+            return Err(abandon(moves, error).await);
+        }
+        if let Err(error) = moves.copy_companions().await {
+            return Err(abandon(moves, SwitchError::Undone { cause: error.to_string() }).await);
+        }
+        if self.caller.is_stopping() {
+            return Err(abandon(moves, SwitchError::Stopped).await);
+        }
+        self.move_all(moves, planned.places).await
+    }
+
+    async fn go_on(&'a self, mut journal: Journal<'a>) -> Result<Carried<'a>, SwitchError> {
+        self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
+        let groups = self.looking().groups().await?;
+        let book = journal.book().await?;
+        if journal.head.holder != self.holder {
+            journal.head.holder = self.holder.clone();
+            journal.write_head().await?;
+        }
+        let moves = self.moves(journal, book, groups);
+        let (places, _) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
+        match moves.copy_companions().await {
+            Ok(()) => self.move_all(moves, places).await,
+            Err(error) => Err(self.undo(moves, &error).await),
+        }
+    }
+
+    fn moves(&'a self, journal: Journal<'a>, book: Book, groups: Groups) -> Moves<'a> {
+        Moves {
+            looking: self.looking(),
+            caller: self.caller,
+            switch: journal.head.switch_id.clone(),
+            groups,
+            journal: tokio::sync::Mutex::new(journal),
+            book: Mutex::new(book),
+            copied: Mutex::new(BTreeMap::new()),
+            editions: AtomicUsize::new(0),
+        }
+    }
+
+    async fn move_all(&self, moves: Moves<'a>, mut places: Places) -> Result<Carried<'a>, SwitchError> {
+        for _ in 0..PASSES {
+            let errors = moves.pass(Goal::Switched, &places).await;
+            if let Some(error) = errors.first() {
+                return Err(self.undo(moves, error).await);
+            }
+            let (now, routes) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
+            places = now;
+            if unsettled(&moves, &places, Goal::Switched).is_empty() {
+                moves.clean_up(&routes).await.map_err(|error| not_ended(&error))?;
+                return end(moves).await.map_err(|error| not_ended(&error));
+            }
+        }
+        let cause = "somebody else keeps changing the routes".to_owned();
+        Err(told(&moves, cause, &places))
+    }
+
+    /// Moves everything back.
+    async fn undo(&self, moves: Moves<'a>, cause: &MoveError) -> SwitchError {
+        let cause = cause.to_string();
+        self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
+        let Ok((places, _)) = moves.look().await else { return untold(cause) };
+        for error in moves.pass(Goal::AsBefore, &places).await {
+            self.caller.say(&format!("Moving back: {error}."));
+        }
+        let Ok((places, _)) = moves.look().await else { return untold(cause) };
+        if unsettled(&moves, &places, Goal::AsBefore).is_empty() {
+            abandon(moves, SwitchError::Undone { cause }).await
+        } else {
+            told(&moves, cause, &places)
+        }
+    }
+}
+
+fn unfinished(head: &Head) -> SwitchError {
+    SwitchError::Unfinished {
+        standby: head.standby_namespace.clone(),
+        active: head.active_namespace.clone(),
+        holder: head.holder.clone(),
+    }
+}
+
+fn not_ended(error: &MoveError) -> SwitchError {
+    SwitchError::NotEnded { cause: error.to_string() }
+}
+
+/// The last line of the journal but one.
+async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
+    let moved = moves.read_book().moved();
+    let mut journal = moves.journal.into_inner();
+    journal.head.state = State::Switched;
+    journal.head.routes = Some(moved.clone());
+    journal.write_head().await?;
+    Ok(Carried { moved, is_repeated: false, journal: Some(Box::new(journal)) })
+}
+
+/// Takes back what was prepared, with all routes at home, and removes the journal.
+async fn abandon(moves: Moves<'_>, error: SwitchError) -> SwitchError {
+    let undone: Result<(), MoveError> = async {
+        moves.undo_companions().await?;
+        Ok(moves.journal.into_inner().remove().await?)
+    }
+    .await;
+    match undone {
+        Ok(()) | Err(MoveError::Journal(JournalError::Taken { .. })) => error,
+        Err(failed) => SwitchError::Prepared(failed.to_string()),
+    }
+}
+
+/// The routes that are not where `goal` wants them.
+fn unsettled(moves: &Moves<'_>, places: &Places, goal: Goal) -> Vec<usize> {
+    let book = moves.book();
+    let routes = book.routes.iter().enumerate();
+    let unsettled = routes.filter(|(_, route)| !places.of(route, &moves.switch).is_settled_at(goal.side(route.home)));
+    unsettled.map(|(number, _)| number).collect()
+}
+
+/// Says of every route where it is.
+fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
+    let (mut offline, mut elsewhere) = (Vec::new(), Vec::new());
+    for route in &moves.book().routes {
+        let place = places.of(route, &moves.switch);
+        let sides: Vec<&str> = Side::BOTH
+            .into_iter()
+            .filter(|side| place.is_at(*side) || (*side == Side::Active && place.stand_in.is_some()))
+            .map(|side| moves.names().of(side).as_str())
+            .collect();
+        if sides.is_empty() {
+            offline.push(route.in_words());
+        } else {
+            elsewhere.push(format!("{} in {}", route.in_words(), sides.join(" and ")));
+        }
+    }
+    SwitchError::Unended { cause, offline, elsewhere }
+}
+
+fn untold(cause: String) -> SwitchError {
+    let cause = format!("{cause}; where each route is by now could not be seen");
+    SwitchError::Unended { cause, offline: Vec::new(), elsewhere: Vec::new() }
+}

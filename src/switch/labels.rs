@@ -1,0 +1,18 @@
+//! The labels that a switch reads and writes, and what each says.
+
+/// `true` on a route that a switch moves.
+pub const MIGRATE: &str = "activestandby.lagoon.sh/migrate";
+/// The same in older sites; a switch replaces it by [`MIGRATE`].
+pub const LEGACY_MIGRATE: &str = "dioscuri.amazee.io/migrate";
+/// `false` on a route that has been moved; upstream's image sets it to `true` meanwhile.
+pub const MIGRATING: &str = "activestandby.lagoon.sh/migrating";
+/// The namespace that a moved route came from.
+pub const MIGRATED_FROM: &str = "activestandby.lagoon.sh/migrated-from";
+/// The switch that put an object where it is.
+pub const SWITCH: &str = "activestandby.lagoon.sh/switch";
+/// On an object that stands in for another for the time of a switch, and on the journal: what it is for.
+pub const ROLE: &str = "activestandby.lagoon.sh/role";
+/// The value of [`ROLE`] on an object that stands in for another.
+pub const STAND_IN: &str = "stand-in";
+/// The value of [`ROLE`] on a part of a journal.
+pub const JOURNAL: &str = "journal";

@@ -1,0 +1,132 @@
+//! Routes whose names are taken on the other side by routes that come the other way: they change places step by step.
+//!
+//! Wherever hosts may overlap no route is ever offline: the standby environment's routes have stand-ins under other
+//! names on the active side, and these serve until the names are free. Secrets of a name that goes both ways change
+//! places in the same steps, by way of a copy under another name, so that each route serves its own certificate at
+//! every moment. The way back is the same way with the sides exchanged; the stand-ins stay where they are.
+
+use std::collections::BTreeMap;
+
+use super::relocate::is_host_taken;
+use super::{Goal, MoveError, Moves, Traveller};
+use crate::switch::components::Component;
+use crate::switch::journal::CertificateEntry;
+use crate::switch::manifest::{stand_in, stand_in_name};
+use crate::switch::side::Side;
+use crate::switch::sure;
+use crate::task::cluster::Deleted;
+
+impl Moves<'_> {
+    /// Has all routes of the component where `goal` wants them.
+    pub(super) async fn exchange(
+        &self,
+        goal: Goal,
+        part: &Component,
+        routes: &mut [Traveller],
+    ) -> Result<(), MoveError> {
+        let second = goal.side(Side::Standby);
+        let first = second.other();
+        let is_done = routes.iter().all(|route| {
+            let side = goal.side(route.entry.home);
+            route.place.is_at(side) && !route.place.is_at(side.other())
+        });
+        if !is_done {
+            for secret in &part.exchanged_secrets {
+                self.park(secret).await?;
+            }
+            for route in of(routes, Side::Standby).filter(|route| route.entry.may_overlap) {
+                self.stand_in(route, &part.exchanged_secrets).await?;
+            }
+            for route in of(routes, Side::Standby) {
+                self.leave(route, first).await?;
+            }
+            self.certificates_leave(part, Side::Standby, first).await?;
+            for secret in &part.exchanged_secrets {
+                self.take_place(secret, Side::Active, first).await?;
+            }
+            self.certificates_come(part, Side::Active, first).await?;
+            for route in of(routes, Side::Active) {
+                self.relocate(route, first).await?;
+            }
+            self.certificates_leave(part, Side::Active, second).await?;
+            for secret in &part.exchanged_secrets {
+                self.take_place(secret, Side::Standby, second).await?;
+            }
+            self.certificates_come(part, Side::Standby, second).await?;
+            for route in of(routes, Side::Standby) {
+                if !route.place.is_at(second) {
+                    self.create_and_see_accepted(route, second).await?;
+                }
+            }
+        }
+        for route in of(routes, Side::Standby) {
+            self.stand_in_leaves(route).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts up what serves in the route's place on the active side, unless the route itself is settled.
+    async fn stand_in(&self, route: &mut Traveller, exchanged: &[String]) -> Result<(), MoveError> {
+        if route.place.stand_in.is_some() {
+            return Ok(());
+        }
+        let namespace = self.names().of(Side::Active);
+        let name = stand_in_name(&self.switch, &route.entry.kind, &route.entry.name);
+        let secrets: BTreeMap<String, String> =
+            exchanged.iter().map(|secret| (secret.clone(), stand_in_name(&self.switch, "Secret", secret))).collect();
+        let object = stand_in(&route.entry.object(), namespace, &name, &self.switch, &secrets);
+        let objects = self.objects(&route.entry.kind, Side::Active)?;
+        match sure::create(&objects, &object, &sure::made_by(&self.switch)).await.map_err(MoveError::from) {
+            Ok(created) => route.place.stand_in = Some(created),
+            // The cluster has changed its mind since it was asked: then there is a gap.
+            Err(error) if is_host_taken(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.until_accepted(&route.entry, Side::Active, &name).await
+    }
+
+    async fn stand_in_leaves(&self, route: &mut Traveller) -> Result<(), MoveError> {
+        let Some(seen) = &route.place.stand_in else { return Ok(()) };
+        let objects = self.objects(&route.entry.kind, Side::Active)?;
+        // Whoever has written its status meanwhile does not matter.
+        let seen = crate::task::cluster::Metadata { resource_version: String::new(), ..seen.clone() };
+        sure::delete(&objects, &seen).await?;
+        route.place.stand_in = None;
+        Ok(())
+    }
+
+    /// Deletes the route from a side, and waits until its name is free.
+    async fn leave(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        if route.place.is_at(side) && self.delete(route, side).await? == Deleted::Terminating {
+            sure::until_gone(&self.objects(&route.entry.kind, side)?, &route.entry.name).await?;
+        }
+        Ok(())
+    }
+
+    async fn certificates_leave(&self, part: &Component, home: Side, side: Side) -> Result<(), MoveError> {
+        for certificate in self.exchanged_certificates(part, home) {
+            self.delete_certificate(&certificate, side).await?;
+        }
+        Ok(())
+    }
+
+    async fn certificates_come(&self, part: &Component, home: Side, side: Side) -> Result<(), MoveError> {
+        for certificate in self.exchanged_certificates(part, home) {
+            // One that a route owns comes back with it: cert-manager makes it.
+            if certificate.copied {
+                self.create_certificate(&certificate, side).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn exchanged_certificates(&self, part: &Component, home: Side) -> Vec<CertificateEntry> {
+        let book = self.book();
+        let all = part.exchanged_certificates.iter().map(|place| &book.certificates[*place]);
+        all.filter(|certificate| certificate.home == home).cloned().collect()
+    }
+}
+
+fn of(routes: &mut [Traveller], home: Side) -> impl Iterator<Item = &mut Traveller> {
+    routes.iter_mut().filter(move |route| route.entry.home == home)
+}

@@ -1,0 +1,229 @@
+//! Carries out what the book says, in either direction: forward to switch, backward to undo.
+
+mod exchange;
+mod places;
+mod relocate;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures::{StreamExt, stream};
+use kube::api::ApiResource;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+pub use places::{Place, Places, belongs};
+pub(super) use secrets::Copied;
+
+use super::components::{Component, components};
+use super::journal::{Book, Journal, JournalError, RouteEntry};
+use super::observe::{Groups, Looking};
+use super::route::{Route, kind_named};
+use super::side::{Side, Sides};
+use super::sure::SureError;
+use super::{CONCURRENT, Caller};
+use crate::task::cluster::{ClusterError, Objects};
+
+/// Why a route could not be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// A request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Something could not be created or deleted.
+    #[error(transparent)]
+    Sure(#[from] SureError),
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The new route was not accepted by the controller that had accepted the old one.
+    #[error("{route} was not accepted in namespace \"{namespace}\": {reason}")]
+    NotAccepted {
+        /// The route.
+        route: String,
+        /// Where it was to be.
+        namespace: String,
+        /// What the controller says.
+        reason: String,
+    },
+    /// A route is neither here nor there.
+    #[error(
+        "{route} could not be created in namespace \"{to}\" ({refused}), and could not be put back either ({back})"
+    )]
+    Offline {
+        /// The route.
+        route: String,
+        /// Where it was to be.
+        to: String,
+        /// Why it could not be created there.
+        refused: String,
+        /// Why it could not be put back.
+        back: String,
+    },
+    /// A Secret that was to go along is not what it was.
+    #[error("Secret \"{name}\" in namespace \"{namespace}\" is not what it should be: {reason}")]
+    Secret {
+        /// The Secret.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The routes are of a kind that this program does not know.
+    #[error("the journal names routes of kind \"{0}\", which this version does not know")]
+    Kind(String),
+}
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Every route to the other side.
+    Switched,
+    /// Every route back to where it was.
+    AsBefore,
+}
+
+impl Goal {
+    /// The side that a route of this home belongs to.
+    #[must_use]
+    pub fn side(self, home: Side) -> Side {
+        match self {
+            Self::Switched => home.other(),
+            Self::AsBefore => home,
+        }
+    }
+}
+
+/// What is needed to move.
+pub(super) struct Moves<'a> {
+    pub(super) looking: Looking<'a>,
+    pub(super) caller: &'a dyn Caller,
+    pub(super) switch: String,
+    pub(super) groups: Groups,
+    pub(super) journal: tokio::sync::Mutex<Journal<'a>>,
+    pub(super) book: Mutex<Book>,
+    /// Secrets that this run has copied.
+    pub(super) copied: Mutex<BTreeMap<(Side, String), Copied>>,
+    pub(super) editions: AtomicUsize,
+}
+
+/// A route on its way: what the book says of it, and where it is.
+pub(super) struct Traveller {
+    pub(super) number: usize,
+    pub(super) entry: RouteEntry,
+    pub(super) place: Place,
+}
+
+impl<'a> Moves<'a> {
+    /// A copy of the book; what others change meanwhile is not in it.
+    pub(super) fn read_book(&self) -> Book {
+        self.book().clone()
+    }
+
+    pub(super) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn names(&self) -> &'a Sides<String> {
+        self.looking.names
+    }
+
+    pub(super) fn objects(&self, kind: &str, side: Side) -> Result<Objects<'a>, MoveError> {
+        let resource = self.resource(kind)?;
+        Ok(self.looking.cluster.objects(&resource, self.names().of(side)))
+    }
+
+    fn resource(&self, kind: &str) -> Result<ApiResource, MoveError> {
+        Ok(kind_named(kind).ok_or_else(|| MoveError::Kind(kind.to_owned()))?.resource())
+    }
+
+    /// Looks which routes are where.
+    pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
+        let (mut standby, mut active) = futures::future::try_join(
+            self.looking.routes(Side::Standby, &self.groups),
+            self.looking.routes(Side::Active, &self.groups),
+        )
+        .await?;
+        let mut places = Places::default();
+        for (side, routes) in [(Side::Standby, &mut standby), (Side::Active, &mut active)] {
+            places.add(side, routes);
+            // The book has the manifests.
+            routes.iter_mut().for_each(|route| route.manifest = None);
+        }
+        Ok((places, Sides { standby, active }))
+    }
+
+    /// Brings every route to where it belongs. Begins no other move once one has failed, unless it is the way back:
+    /// then as much as possible is done. Answers with what failed.
+    pub(super) async fn pass(&self, goal: Goal, places: &Places) -> Vec<MoveError> {
+        let parts = components(&self.book());
+        let total = parts.iter().map(|part| part.routes.len()).sum();
+        let (done, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (done, failed) = (&done, &failed);
+        let moves = stream::iter(parts).map(|part| async move {
+            if failed.load(Ordering::Relaxed) && goal == Goal::Switched {
+                return None;
+            }
+            let result = self.bring(goal, &part, places, done, total).await;
+            if result.is_err() {
+                failed.store(true, Ordering::Relaxed);
+            }
+            result.err()
+        });
+        moves.buffer_unordered(CONCURRENT).filter_map(|error| async move { error }).collect().await
+    }
+
+    async fn bring(
+        &self,
+        goal: Goal,
+        part: &Component,
+        places: &Places,
+        done: &AtomicUsize,
+        total: usize,
+    ) -> Result<(), MoveError> {
+        let mut travellers: Vec<Traveller> = part.routes.iter().map(|number| self.traveller(*number, places)).collect();
+        if travellers.iter().all(|route| route.place.is_settled_at(goal.side(route.entry.home))) {
+            done.fetch_add(travellers.len(), Ordering::Relaxed);
+            return Ok(());
+        }
+        if part.is_exchange() {
+            self.exchange(goal, part, &mut travellers).await?;
+        } else if let Some(route) = travellers.first_mut() {
+            self.relocate(route, goal.side(route.entry.home)).await?;
+        }
+        for route in &travellers {
+            let number = done.fetch_add(1, Ordering::Relaxed) + 1;
+            let side = goal.side(route.entry.home);
+            let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
+            let (from, to) = (self.names().of(side.other()), self.names().of(side));
+            self.caller.step(&format!("{word} {number} of {total}: {} from {from} to {to}.", route.entry.in_words()));
+        }
+        Ok(())
+    }
+
+    fn traveller(&self, number: usize, places: &Places) -> Traveller {
+        let entry = self.book().routes[number].clone();
+        let place = places.of(&entry, &self.switch);
+        Traveller { number, entry, place }
+    }
+
+    /// Writes down that a route is no longer as it was.
+    pub(super) async fn amend(&self, route: &mut Traveller, now: &Value) -> Result<(), MoveError> {
+        let mut journal = self.journal.lock().await;
+        if let Ok(manifest) = RawValue::from_string(now.to_string()) {
+            route.entry.manifest = manifest;
+        }
+        self.book().routes[route.number] = route.entry.clone();
+        let edition = self.editions.fetch_add(1, Ordering::Relaxed) + 1;
+        let book = self.read_book();
+        journal.write_book(&book, edition).await?;
+        self.caller.say(&format!(
+            "{} was changed by somebody during the switch; it moves as it is now.",
+            route.entry.in_words()
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Which routes are where. A switch never counts how far it is: it looks.
+
+use std::collections::HashMap;
+
+use crate::switch::journal::RouteEntry;
+use crate::switch::labels;
+use crate::switch::manifest::stand_in_name;
+use crate::switch::route::Route;
+use crate::switch::side::{Side, Sides};
+use crate::task::cluster::Metadata;
+
+/// The routes of both namespaces, by kind and name.
+#[derive(Default)]
+pub struct Places {
+    seen: Sides<HashMap<(String, String), Metadata>>,
+}
+
+/// Where one route is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The route itself, on each side.
+    pub at: Sides<Option<Metadata>>,
+    /// What stands in for it on the active environment's side.
+    pub stand_in: Option<Metadata>,
+}
+
+impl Places {
+    /// Takes down the routes of one side.
+    pub fn add(&mut self, side: Side, routes: &[Route]) {
+        let seen = self.seen.of_mut(side);
+        for route in routes {
+            seen.insert((route.kind_name(), route.metadata.name.clone()), route.metadata.clone());
+        }
+    }
+
+    /// Where the route is in a switch.
+    #[must_use]
+    pub fn of(&self, route: &RouteEntry, switch: &str) -> Place {
+        let at = |side: Side| {
+            let key = (route.kind.clone(), route.name.clone());
+            self.seen.of(side).get(&key).filter(|seen| belongs(seen, route.home, side, switch)).cloned()
+        };
+        let stand_in = (route.kind.clone(), stand_in_name(switch, &route.kind, &route.name));
+        Place {
+            at: Sides { standby: at(Side::Standby), active: at(Side::Active) },
+            stand_in: self.seen.active.get(&stand_in).cloned(),
+        }
+    }
+}
+
+/// Whether an object on `side` is the one whose home is `home`, and not another of its name: what this switch has
+/// brought to a side says so by its label, and what is at home does not.
+#[must_use]
+pub fn belongs(seen: &Metadata, home: Side, side: Side, switch: &str) -> bool {
+    let brought = seen.labels.get(labels::SWITCH).is_some_and(|label| label == switch);
+    brought == (home != side)
+}
+
+impl Place {
+    /// Whether the route is on this side.
+    #[must_use]
+    pub fn is_at(&self, side: Side) -> bool {
+        self.at.of(side).is_some()
+    }
+
+    /// Whether the route is on this side only, and nothing stands in for it.
+    #[must_use]
+    pub fn is_settled_at(&self, side: Side) -> bool {
+        self.is_at(side) && self.leaves(side.other()) && self.stand_in.is_none()
+    }
+
+    /// Whether nothing of it is left on this side but what goes as soon as its controller lets it.
+    fn leaves(&self, side: Side) -> bool {
+        self.at.of(side).as_ref().is_none_or(|seen| seen.deletion_timestamp.is_some())
+    }
+}

@@ -1,0 +1,401 @@
+//! The Secrets and Certificates that go along. No content is deleted before it has been seen, the same, elsewhere.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{LazyLock, PoisonError};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use super::{MoveError, Moves, belongs};
+use crate::switch::CONCURRENT;
+use crate::switch::journal::{CertificateEntry, SecretEntry, SecretWay};
+use crate::switch::manifest::{at_home, copied, parked, returned, same_content, stand_in_name, unparked};
+use crate::switch::observe::certificate;
+use crate::switch::route::Route;
+use crate::switch::side::{Side, Sides};
+use crate::switch::sure::{self, made_by};
+use crate::task::cluster::{Cause, Metadata, Objects};
+
+/// What this run knows of a Secret that it has copied.
+#[derive(Debug, Clone)]
+pub(in crate::switch) struct Copied {
+    /// The original.
+    original: Metadata,
+    /// Tells whether content is still the same, without keeping it.
+    fingerprint: u64,
+}
+
+/// Keyed by chance, so that nobody can choose contents that look the same.
+static FINGERPRINTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+fn fingerprint(secret: &Value) -> u64 {
+    FINGERPRINTS.hash_one(format!("{}{}", secret["type"], secret["data"]))
+}
+
+impl<'a> Moves<'a> {
+    pub(super) fn secrets(&self, side: Side) -> Objects<'a> {
+        self.looking.secrets(side)
+    }
+
+    /// Copies what goes along before any route moves. What a name on the other side is needed for comes later.
+    pub(in crate::switch) async fn copy_companions(&self) -> Result<(), MoveError> {
+        let book = self.read_book();
+        let copies = book.secrets.iter().map(|secret| self.copy(secret));
+        stream::iter(copies).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        for certificate in book.certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
+            self.create_certificate(certificate, certificate.home.other()).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        match entry.way {
+            SecretWay::Exchange if entry.home == Side::Standby => self.park(&entry.name).await,
+            SecretWay::Exchange => Ok(()),
+            SecretWay::Copy => self.copy_to_the_other_side(entry).await,
+            SecretWay::Replace => {
+                self.make_way(entry).await?;
+                self.copy_to_the_other_side(entry).await
+            }
+        }
+    }
+
+    async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
+        let Some(original) = here.get(&entry.name).await? else {
+            // A route may name a Secret that is yet to come; an earlier run may have brought and deleted this one.
+            if there.get_metadata(&entry.name).await?.is_none() {
+                self.caller.say(&format!(
+                    "Secret \"{}\" in namespace \"{}\" does not exist (yet), so nothing goes along with the routes that \
+                     name it.",
+                    crate::task::output::escape(&entry.name),
+                    here.namespace()
+                ));
+            }
+            return Ok(());
+        };
+        let copy = copied(&original, there.namespace(), &self.switch);
+        let (kept, is_new) = self.put(&there, &copy).await?;
+        match same_content(&original, &kept) {
+            true => {}
+            false if is_new => return Err(self.unlike(&entry.name, &there, "its copy is not like the original")),
+            // One of the two has been renewed since an earlier run made the copy: both stay.
+            false => return Ok(()),
+        }
+        let known = Copied { original: Metadata::of(&original), fingerprint: fingerprint(&original) };
+        let mut all = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((entry.home, entry.name.clone()), known);
+        Ok(())
+    }
+
+    /// Creates a Secret and answers with what the server keeps of it, and whether this very request has made it.
+    async fn put(&self, objects: &Objects<'_>, secret: &Value) -> Result<(Value, bool), MoveError> {
+        if let Ok(kept) = objects.create(secret).await {
+            return Ok((kept, true));
+        }
+        let seen = sure::create(objects, secret, &made_by(&self.switch)).await?;
+        Ok((objects.get(&seen.name).await?.unwrap_or_default(), false))
+    }
+
+    /// Puts an old Secret that nothing uses aside, for the case that the switch is undone.
+    async fn make_way(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let there = self.secrets(entry.home.other());
+        let Some(old) = there.get(&entry.name).await? else { return Ok(()) };
+        if made_by(&self.switch)(&old) {
+            return Ok(());
+        }
+        let name = stand_in_name(&self.switch, "Secret", &entry.name);
+        let (kept, _) = self.put(&there, &parked(&old, there.namespace(), &name, &self.switch)).await?;
+        if !same_content(&old, &kept) {
+            return Err(self.unlike(&entry.name, &there, "it could not be put aside"));
+        }
+        sure::delete(&there, &Metadata::of(&old)).await?;
+        Ok(())
+    }
+
+    /// Keeps the standby environment's Secret of this name on the active side under another name.
+    pub(super) async fn park(&self, name: &str) -> Result<(), MoveError> {
+        let there = self.secrets(Side::Active);
+        let parked_name = stand_in_name(&self.switch, "Secret", name);
+        if there.get_metadata(&parked_name).await?.is_some() {
+            return Ok(());
+        }
+        // At home, or already under its own name on the other side.
+        for side in [Side::Standby, Side::Active] {
+            let found = self.secrets(side).get(name).await?;
+            if let Some(secret) = found.filter(|secret| self.is_of(secret, Side::Standby, side)) {
+                let wanted = parked(&secret, there.namespace(), &parked_name, &self.switch);
+                let (kept, _) = self.put(&there, &wanted).await?;
+                if !same_content(&secret, &kept) {
+                    return Err(self.unlike(name, &there, "it could not be put aside"));
+                }
+                return Ok(());
+            }
+        }
+        Err(self.unlike(name, &there, "it has gone"))
+    }
+
+    fn is_of(&self, secret: &Value, home: Side, side: Side) -> bool {
+        belongs(&Metadata::of(secret), home, side, &self.switch)
+    }
+
+    fn unlike(&self, name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
+        let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());
+        MoveError::Secret { name, namespace, reason: reason.to_owned() }
+    }
+
+    /// Has the Secret of this name on `side` be the one whose home is `home`. The one that is there has been put aside,
+    /// or is on the other side by now: only then it is overwritten.
+    pub(super) async fn take_place(&self, name: &str, home: Side, side: Side) -> Result<(), MoveError> {
+        let objects = self.secrets(side);
+        let present = objects.get(name).await?;
+        if present.as_ref().is_some_and(|present| self.is_of(present, home, side)) {
+            return Ok(());
+        }
+        let Some(source) = self.find(name, home).await? else {
+            return Err(self.unlike(name, &objects, "the one that is to take its place has gone"));
+        };
+        let wanted = if side == home {
+            returned(&source, objects.namespace(), &self.switch)
+        } else {
+            copied(&source, objects.namespace(), &self.switch)
+        };
+        let Some(present) = present else {
+            let ours = |existing: &Value| self.is_of(existing, home, side);
+            sure::create(&objects, &wanted, &ours).await?;
+            return Ok(());
+        };
+        let elsewhere = self.find_beside(name, home.other(), side).await?;
+        if !elsewhere.is_some_and(|other| same_content(&other, &present)) {
+            return Err(self.unlike(name, &objects, "its content is nowhere else, so it is not overwritten"));
+        }
+        self.overwrite(&objects, &present, wanted, home, side).await
+    }
+
+    async fn overwrite(
+        &self,
+        objects: &Objects<'_>,
+        present: &Value,
+        mut wanted: Value,
+        home: Side,
+        side: Side,
+    ) -> Result<(), MoveError> {
+        let seen = Metadata::of(present);
+        // A Secret's type cannot change, nor can anything of an immutable one.
+        if present["type"] != wanted["type"] || present["immutable"] == true {
+            sure::delete(objects, &seen).await?;
+            let ours = |existing: &Value| self.is_of(existing, home, side);
+            sure::create(objects, &wanted, &ours).await?;
+            return Ok(());
+        }
+        wanted["metadata"]["resourceVersion"] = seen.resource_version.as_str().into();
+        match objects.replace(&wanted).await {
+            Err(error) if *error.cause() == Cause::Conflict => {
+                // The answer to this very request may have been lost.
+                let now = objects.get(&seen.name).await?.unwrap_or_default();
+                if self.is_of(&now, home, side) { Ok(()) } else { Err(error.into()) }
+            }
+            other => {
+                other?;
+                Ok(())
+            }
+        }
+    }
+
+    /// The Secret of this name whose home is `home`, wherever it is.
+    async fn find(&self, name: &str, home: Side) -> Result<Option<Value>, MoveError> {
+        for side in Side::BOTH {
+            if let Some(found) = self.find_on(name, home, side).await? {
+                return Ok(Some(found));
+            }
+        }
+        self.find_parked(name, home).await
+    }
+
+    /// The same, but not under its own name on this side.
+    async fn find_beside(&self, name: &str, home: Side, side: Side) -> Result<Option<Value>, MoveError> {
+        match self.find_on(name, home, side.other()).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_parked(name, home).await,
+        }
+    }
+
+    async fn find_on(&self, name: &str, home: Side, side: Side) -> Result<Option<Value>, MoveError> {
+        let found = self.secrets(side).get(name).await?;
+        Ok(found.filter(|secret| self.is_of(secret, home, side)))
+    }
+
+    /// Only the standby environment's are put aside.
+    async fn find_parked(&self, name: &str, home: Side) -> Result<Option<Value>, MoveError> {
+        if home != Side::Standby {
+            return Ok(None);
+        }
+        let parked = self.secrets(Side::Active).get(&stand_in_name(&self.switch, "Secret", name)).await?;
+        Ok(parked.as_ref().and_then(unparked))
+    }
+
+    pub(super) async fn create_certificate(&self, entry: &CertificateEntry, side: Side) -> Result<(), MoveError> {
+        let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
+        let object = if side == entry.home {
+            at_home(&entry.object(), objects.namespace())
+        } else {
+            copied(&entry.object(), objects.namespace(), &self.switch)
+        };
+        let ours = |existing: &Value| self.is_of(existing, entry.home, side);
+        sure::create(&objects, &object, &ours).await?;
+        Ok(())
+    }
+
+    /// Deletes the Certificate of this home from a side, if it is there.
+    pub(super) async fn delete_certificate(&self, entry: &CertificateEntry, side: Side) -> Result<(), MoveError> {
+        let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
+        let Some(mut seen) = objects.get_metadata(&entry.name).await? else { return Ok(()) };
+        // At home one of that name may be a later one, which cert-manager made for a route that has come.
+        let later = side == entry.home && seen.uid != entry.uid && !entry.copied;
+        if belongs(&seen, entry.home, side, &self.switch) && !later {
+            // cert-manager writes its status all the time.
+            seen.resource_version.clear();
+            sure::delete(&objects, &seen).await?;
+        }
+        Ok(())
+    }
+
+    /// After all routes have moved: deletes the originals of what was copied, unless a route that is there still names
+    /// them, and what stood in. A Certificate goes before its Secret, or cert-manager would issue the Secret anew.
+    pub(in crate::switch) async fn clean_up(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
+        let book = self.read_book();
+        for entry in book.certificates.iter().filter(|entry| !entry.exchanged) {
+            let named = routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.secret));
+            if !named || !entry.copied {
+                self.delete_certificate(entry, entry.home).await?;
+            }
+        }
+        let kept = self.secrets_kept_supplied().await?;
+        let originals = book.secrets.iter().filter(|entry| entry.way != SecretWay::Exchange).filter(|entry| {
+            !kept.contains(&(entry.home, entry.name.clone()))
+                && !routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.name))
+        });
+        let deletes = originals.map(|entry| self.delete_original(entry));
+        stream::iter(deletes).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        self.delete_parked().await
+    }
+
+    /// The Secrets for which a Certificate is still there.
+    async fn secrets_kept_supplied(&self) -> Result<BTreeSet<(Side, String)>, MoveError> {
+        let mut kept = BTreeSet::new();
+        if self.book().certificates.is_empty() {
+            return Ok(kept);
+        }
+        for side in Side::BOTH {
+            let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
+            let named =
+                objects.list(|object| object.pointer("/spec/secretName").and_then(Value::as_str).map(str::to_owned));
+            kept.extend(named.await?.into_iter().flatten().map(|name| (side, name)));
+        }
+        Ok(kept)
+    }
+
+    /// Deletes a Secret from its home after its copy has been read and compared.
+    async fn delete_original(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
+        let known = {
+            let all = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(&(entry.home, entry.name.clone())).cloned()
+        };
+        let known = match known {
+            Some(known) => known,
+            // An earlier run has copied it.
+            None => match here.get(&entry.name).await? {
+                Some(original) if belongs(&Metadata::of(&original), entry.home, entry.home, &self.switch) => {
+                    Copied { original: Metadata::of(&original), fingerprint: fingerprint(&original) }
+                }
+                _ => return Ok(()),
+            },
+        };
+        let copy = there.get(&entry.name).await?;
+        let is_safe = copy.is_some_and(|copy| fingerprint(&copy) == known.fingerprint);
+        let deleted = if is_safe { sure::delete(&here, &known.original).await.map(drop) } else { Ok(()) };
+        match deleted {
+            Ok(()) if is_safe => Ok(()),
+            Ok(()) | Err(sure::SureError::Changed { .. }) => {
+                self.say_both_stay(&entry.name, &here);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn say_both_stay(&self, name: &str, objects: &Objects<'_>) {
+        self.caller.say(&format!(
+            "Secret \"{}\" stays in namespace \"{}\" too: one of the two has changed during the switch.",
+            crate::task::output::escape(name),
+            objects.namespace()
+        ));
+    }
+
+    /// Deletes what was put aside, once its content is in its place.
+    async fn delete_parked(&self) -> Result<(), MoveError> {
+        for entry in self.read_book().secrets {
+            let aside = match entry.way {
+                SecretWay::Copy => continue,
+                SecretWay::Exchange if entry.home == Side::Active => continue,
+                SecretWay::Exchange => Side::Active,
+                SecretWay::Replace => entry.home.other(),
+            };
+            let objects = self.secrets(aside);
+            let name = stand_in_name(&self.switch, "Secret", &entry.name);
+            if let Some(parked) = objects.get_metadata(&name).await? {
+                sure::delete(&objects, &parked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After all routes are back: deletes the copies, and puts back what made way.
+    pub(in crate::switch) async fn undo_companions(&self) -> Result<(), MoveError> {
+        let book = self.read_book();
+        for entry in book.certificates.iter().filter(|entry| entry.copied && !entry.exchanged) {
+            self.create_certificate(entry, entry.home).await?;
+            self.delete_certificate(entry, entry.home.other()).await?;
+        }
+        let undone = book.secrets.iter().map(|entry| self.undo_copy(entry));
+        stream::iter(undone).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        self.delete_parked().await
+    }
+
+    async fn undo_copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        if entry.way == SecretWay::Exchange {
+            return Ok(());
+        }
+        let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
+        if let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) {
+            // The original is still there, unless the clean-up had begun.
+            match here.get(&entry.name).await? {
+                Some(original) if same_content(&original, &copy) => {}
+                Some(_) => {
+                    self.say_both_stay(&entry.name, &there);
+                    return Ok(());
+                }
+                None => {
+                    let original = returned(&copy, here.namespace(), &self.switch);
+                    sure::create(&here, &original, &|_| true).await?;
+                }
+            }
+            sure::delete(&there, &Metadata::of(&copy)).await?;
+        }
+        if entry.way == SecretWay::Replace {
+            self.put_back(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the old Secret that had made way back under its own name.
+    async fn put_back(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let there = self.secrets(entry.home.other());
+        let aside = there.get(&stand_in_name(&self.switch, "Secret", &entry.name)).await?;
+        let Some(old) = aside.as_ref().and_then(unparked) else { return Ok(()) };
+        sure::create(&there, &at_home(&old, there.namespace()), &|existing| same_content(existing, &old)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! A route and what it needs. One more kind of route is one more file beside this one, and one more line in [`KINDS`].
+
+mod annotations;
+mod http_route;
+mod ingress;
+
+use std::collections::BTreeSet;
+
+use kube::api::ApiResource;
+use serde_json::Value;
+
+pub use annotations::{Beside, BesideKind};
+pub use http_route::{Gateway, GatewayGrant};
+
+use super::labels;
+use crate::task::cluster::Metadata;
+
+/// A kind of route: how it is read. Everything else about a switch is the same for all kinds.
+pub trait RouteKind: Sync {
+    /// Its group, version, kind and plural.
+    fn resource(&self) -> ApiResource;
+
+    /// Whether every cluster has it. Of the others the cluster's list of API groups tells.
+    fn is_built_in(&self) -> bool {
+        false
+    }
+
+    /// What a route in `namespace` serves and needs. Whatever is missing or of another type counts as not there.
+    fn references(&self, route: &Value, namespace: &str) -> References;
+
+    /// Who has accepted the route, for kinds whose controllers say so.
+    fn acceptances(&self, _route: &Value) -> Vec<Acceptance> {
+        Vec::new()
+    }
+}
+
+/// The kinds of routes that a switch moves, in the order in which they stand in its result.
+pub static KINDS: [&dyn RouteKind; 2] = [&ingress::Ingress, &http_route::HttpRoute];
+
+/// The kind of this name.
+#[must_use]
+pub fn kind_named(name: &str) -> Option<&'static dyn RouteKind> {
+    KINDS.into_iter().find(|kind| kind.resource().kind == name)
+}
+
+/// What a route serves, and what it names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    /// The URLs that it serves, without paths, in its own order.
+    pub urls: Vec<String>,
+    /// Services that it sends requests to, in its own namespace.
+    pub services: BTreeSet<String>,
+    /// Secrets with the certificates that it serves, in its own namespace. They move with it.
+    pub certificates: BTreeSet<String>,
+    /// What else it names in its own namespace. That does not move.
+    pub beside: BTreeSet<Beside>,
+    /// What it names in other namespaces and may name only with a grant there.
+    pub granted: BTreeSet<GatewayGrant>,
+    /// Gateways that it is attached to.
+    pub gateways: BTreeSet<Gateway>,
+    /// Things it names that cannot be looked up.
+    pub unchecked: BTreeSet<String>,
+}
+
+impl References {
+    /// Whether the route names the Secret, for its certificate or for anything else.
+    #[must_use]
+    pub fn name_secret(&self, name: &str) -> bool {
+        self.certificates.contains(name)
+            || self.beside.iter().any(|beside| beside.kind == BesideKind::Secret && beside.name == name)
+    }
+}
+
+/// A controller's word about one of a route's parents.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Acceptance {
+    /// The parent, as the route names it.
+    pub parent: String,
+    /// The controller.
+    pub controller: String,
+    /// Whether it has accepted the route as it is now; `None` while it has not looked at it.
+    pub accepted: Option<bool>,
+    /// Why not.
+    pub reason: String,
+}
+
+/// A route as it was seen.
+#[derive(Clone)]
+pub struct Route {
+    /// Its kind.
+    pub kind: &'static dyn RouteKind,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// What it serves and names.
+    pub references: References,
+    /// Who has accepted it.
+    pub acceptances: Vec<Acceptance>,
+    /// The whole object as JSON, of a route that is to move.
+    pub manifest: Option<String>,
+}
+
+impl Route {
+    /// Reads a route.
+    #[must_use]
+    pub fn read(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
+        let metadata = Metadata::of(object);
+        let migrates = migrates(&metadata);
+        Self {
+            kind,
+            references: kind.references(object, namespace),
+            acceptances: kind.acceptances(object),
+            manifest: migrates.then(|| object.to_string()),
+            metadata,
+        }
+    }
+
+    /// Whether a switch moves it.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        migrates(&self.metadata)
+    }
+
+    /// Whether it stands in for another for the time of a switch.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.metadata.labels.get(labels::ROLE).is_some_and(|role| role == labels::STAND_IN)
+    }
+
+    /// The switch that put it where it is.
+    #[must_use]
+    pub fn switch(&self) -> Option<&str> {
+        self.metadata.labels.get(labels::SWITCH).map(String::as_str)
+    }
+
+    /// The kind's name.
+    #[must_use]
+    pub fn kind_name(&self) -> String {
+        self.kind.resource().kind
+    }
+}
+
+fn migrates(metadata: &Metadata) -> bool {
+    let says_so = |label: &str| metadata.labels.get(label).is_some_and(|value| value == "true");
+    says_so(labels::MIGRATE) || says_so(labels::LEGACY_MIGRATE)
+}
+
+/// The text of a field that has some.
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The items of a field that is a list.
+fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Adds `url` unless it is there already: a route may name a host several times.
+fn add(urls: &mut Vec<String>, url: String) {
+    if !urls.contains(&url) {
+        urls.push(url);
+    }
+}
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

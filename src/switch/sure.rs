@@ -1,0 +1,122 @@
+//! Creating and deleting so that it is known afterwards whether it was done.
+//!
+//! An answer can be lost, and a create that is sent again is then refused: whether what is there is what was to be
+//! created, the caller can tell.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::labels;
+use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, Objects};
+
+/// How often a create is sent in all.
+const ATTEMPTS: u32 = 6;
+
+/// How long a name may stay taken by an object that is being deleted.
+const GOES_WITHIN: Duration = Duration::from_mins(1);
+
+/// Why something could not be brought about.
+#[derive(Debug, thiserror::Error)]
+pub enum SureError {
+    /// A request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// An object that was to be deleted is no longer what it was.
+    #[error("{object} was changed by somebody else meanwhile")]
+    Changed {
+        /// The object.
+        object: ObjectName,
+    },
+    /// An object is being deleted and does not go.
+    #[error(
+        "{object} is being deleted and has not gone within {} s, because a finalizer keeps it", GOES_WITHIN.as_secs()
+    )]
+    DoesNotGo {
+        /// The object.
+        object: ObjectName,
+    },
+}
+
+/// Whether an object was made by this switch.
+pub(super) fn made_by(switch: &str) -> impl Fn(&Value) -> bool + Sync + use<'_> {
+    move |object| object.pointer("/metadata/labels").is_some_and(|labels| labels[labels::SWITCH] == switch)
+}
+
+/// Creates an object, or finds out that it has been created already: `ours` tells that of one that is there.
+pub(super) async fn create(
+    objects: &Objects<'_>,
+    object: &Value,
+    ours: &(dyn Fn(&Value) -> bool + Sync),
+) -> Result<Metadata, SureError> {
+    let name = Metadata::of(object).name;
+    let mut attempt = 1;
+    loop {
+        let error = match objects.create(object).await {
+            Ok(created) => return Ok(Metadata::of(&created)),
+            Err(error) => error,
+        };
+        let taken = *error.cause() == Cause::AlreadyExists;
+        if !taken && error.cause().nothing_was_done() && *error.cause() != Cause::Conflict {
+            return Err(error.into());
+        }
+        let existing = objects.get(&name).await?;
+        match existing {
+            Some(existing) if Metadata::of(&existing).deletion_timestamp.is_some() => {
+                until_gone(objects, &name).await?;
+            }
+            Some(existing) if ours(&existing) => return Ok(Metadata::of(&existing)),
+            Some(_) if taken => return Err(error.into()),
+            _ => {}
+        }
+        if attempt == ATTEMPTS {
+            return Err(error.into());
+        }
+        tokio::time::sleep(pause(attempt)).await;
+        attempt += 1;
+    }
+}
+
+/// Deletes an object if it still is what was seen of it. The client itself sends a delete again whose answer was lost.
+pub(super) async fn delete(objects: &Objects<'_>, seen: &Metadata) -> Result<Deleted, SureError> {
+    let mut attempt = 1;
+    loop {
+        let error = match objects.delete(seen).await {
+            Ok(deleted) => return Ok(deleted),
+            Err(error) => error,
+        };
+        if *error.cause() != Cause::Conflict {
+            return Err(error.into());
+        }
+        match objects.get_metadata(&seen.name).await? {
+            // A later object of that name is none of this switch's business.
+            None => return Ok(Deleted::Gone),
+            Some(now) if now.uid != seen.uid => return Ok(Deleted::Gone),
+            Some(now) if now.deletion_timestamp.is_some() => return Ok(Deleted::Terminating),
+            // Nothing has changed: the conflict was a passing one.
+            Some(now) if unchanged(&now, seen) && attempt < ATTEMPTS => {}
+            Some(_) => return Err(SureError::Changed { object: objects.name(&seen.name) }),
+        }
+        tokio::time::sleep(pause(attempt)).await;
+        attempt += 1;
+    }
+}
+
+fn unchanged(now: &Metadata, seen: &Metadata) -> bool {
+    seen.resource_version.is_empty() || now.resource_version == seen.resource_version
+}
+
+/// Waits until an object that is being deleted is gone.
+pub(super) async fn until_gone(objects: &Objects<'_>, name: &str) -> Result<(), SureError> {
+    let gone = |object: Option<&Value>| object.is_none_or(|object| Metadata::of(object).deletion_timestamp.is_none());
+    if objects.until(name, GOES_WITHIN, &gone).await? {
+        Ok(())
+    } else {
+        Err(SureError::DoesNotGo { object: objects.name(name) })
+    }
+}
+
+/// The time before another attempt: 20 ms at first, twice as long each time.
+pub(super) fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(10).saturating_mul(2_u32.saturating_pow(attempt))
+}

@@ -1,0 +1,66 @@
+//! A plan as a table that a person can read.
+
+use super::components::components;
+use super::journal::{Book, RouteEntry};
+use super::side::Sides;
+use crate::task::output::escape;
+
+/// A row for each route: what, from where, where to, whether it is offline for a moment, and what goes along.
+#[must_use]
+pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
+    let mut rows = vec![["ROUTE", "HOSTS", "FROM", "TO", "GAP", "SECRETS THAT GO ALONG"].map(str::to_owned)];
+    let mut gaps = vec!["no gap"; book.routes.len()];
+    for part in components(book) {
+        for number in part.routes {
+            if !book.routes[number].may_overlap {
+                gaps[number] = "gap";
+            }
+        }
+    }
+    for (route, gap) in book.routes.iter().zip(gaps) {
+        rows.push([
+            format!("{} {}", route.kind, route.name),
+            hosts(route),
+            names.of(route.home).clone(),
+            names.of(route.home.other()).clone(),
+            gap.to_owned(),
+            or_none(secrets(book, route)),
+        ]);
+    }
+    aligned(&rows)
+}
+
+fn hosts(route: &RouteEntry) -> String {
+    let hosts = route.urls.iter().map(|url| url.split_once("://").map_or(url.as_str(), |(_, host)| host));
+    or_none(hosts.map(str::to_owned).collect())
+}
+
+fn secrets(book: &Book, route: &RouteEntry) -> Vec<String> {
+    let goes = |name: &&String| book.secrets.iter().any(|entry| entry.home == route.home && entry.name == **name);
+    route.secrets.iter().filter(goes).cloned().collect()
+}
+
+fn or_none(list: Vec<String>) -> String {
+    if list.is_empty() { "-".to_owned() } else { list.join(",") }
+}
+
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{:width$}", escape(cell)));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,338 @@
+//! Objects of any kind as JSON, so that no field is lost that this program does not know.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Resource;
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, PostParams, Preconditions, PropagationPolicy,
+    WatchEvent, WatchParams,
+};
+use kube::core::Request;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Cause, Cluster, ClusterError, ObjectName};
+use crate::task::environment::is_dns_subdomain;
+
+/// Objects that one answer to a list holds at most: it bounds the memory that a list needs.
+const PAGE: u32 = 250;
+
+/// A list that expires between two pages is begun again this often in all.
+const LIST_ATTEMPTS: u32 = 3;
+
+/// A watch that ends early is followed by another after this.
+const BEFORE_ANOTHER_WATCH: Duration = Duration::from_millis(100);
+
+/// The objects of one kind in one namespace.
+///
+/// ```no_run
+/// use k8s_openapi::api::networking::v1::Ingress;
+/// use kube::api::ApiResource;
+/// use lagoon_task::{Cluster, ClusterError};
+///
+/// # async fn example(cluster: &Cluster) -> Result<(), ClusterError> {
+/// let ingresses = cluster.objects(&ApiResource::erase::<Ingress>(&()), "shop-main");
+/// for host in ingresses.list(|ingress| ingress["spec"]["rules"][0]["host"].to_string()).await? {
+///     println!("{host}");
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Objects<'a> {
+    cluster: &'a Cluster,
+    resource: ApiResource,
+    namespace: String,
+}
+
+/// What every object has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Metadata {
+    /// Its name.
+    pub name: String,
+    /// Tells it from an earlier or later object of the same name.
+    pub uid: String,
+    /// Changes with every change of the object.
+    pub resource_version: String,
+    /// Its labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: std::collections::BTreeMap<String, String>,
+    /// What must be done before it can go.
+    pub finalizers: Vec<String>,
+    /// Since when it is being deleted.
+    pub deletion_timestamp: Option<String>,
+}
+
+impl Metadata {
+    /// Reads the metadata of an object.
+    #[must_use]
+    pub fn of(object: &Value) -> Self {
+        object.get("metadata").and_then(|metadata| Self::deserialize(metadata).ok()).unwrap_or_default()
+    }
+}
+
+/// What has become of an object that was to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, or was gone before.
+    Gone,
+    /// It goes as soon as its finalizers have been removed.
+    Terminating,
+}
+
+impl Cluster {
+    /// The objects of a kind in a namespace, as JSON.
+    #[must_use]
+    pub fn objects(&self, resource: &ApiResource, namespace: &str) -> Objects<'_> {
+        Objects { cluster: self, resource: resource.clone(), namespace: namespace.to_owned() }
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    #[serde(default)]
+    metadata: ListMetadata,
+    #[serde(default = "Vec::new")]
+    items: Vec<Box<RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ListMetadata {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WholeList {
+    metadata: ListVersion,
+    #[serde(default = "Vec::new")]
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListVersion {
+    #[serde(default)]
+    resource_version: String,
+}
+
+#[derive(Deserialize)]
+struct OnlyMetadata {
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+impl Objects<'_> {
+    /// Names an object of this kind in an error.
+    #[must_use]
+    pub fn name(&self, name: &str) -> ObjectName {
+        ObjectName::new(&self.resource.kind, &self.namespace, name)
+    }
+
+    /// The cluster that they are in.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        self.cluster
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What `take` makes of each object, in the order of their names. An object is dropped before the next is read,
+    /// and the record of who set which field (`managedFields`) is not passed on.
+    pub async fn list<T>(&self, take: impl Fn(Value) -> T) -> Result<Vec<T>, ClusterError> {
+        let read = |item: &RawValue| {
+            let mut object: Value = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.shift_remove("managedFields");
+            }
+            Ok(take(object))
+        };
+        self.pages(|request, page| request.list(page), read).await
+    }
+
+    /// The metadata of each object, in the order of their names.
+    pub async fn list_metadata(&self) -> Result<Vec<Metadata>, ClusterError> {
+        let read = |item: &RawValue| {
+            let object: OnlyMetadata = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
+            Ok(object.metadata)
+        };
+        self.pages(|request, page| request.list_metadata(page), read).await
+    }
+
+    async fn pages<T>(
+        &self,
+        request: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+        read: impl Fn(&RawValue) -> Result<T, Cause>,
+    ) -> Result<Vec<T>, ClusterError> {
+        let mut attempt = 1;
+        loop {
+            match self.all_pages(&request, &read).await {
+                Err(Cause::Expired) if attempt < LIST_ATTEMPTS => attempt += 1,
+                Err(cause) => {
+                    let (kind, namespace) = (self.resource.kind.clone(), self.namespace.clone());
+                    return Err(ClusterError::List { kind, namespace, cause });
+                }
+                Ok(all) => return Ok(all),
+            }
+        }
+    }
+
+    async fn all_pages<T>(
+        &self,
+        request: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+        read: impl Fn(&RawValue) -> Result<T, Cause>,
+    ) -> Result<Vec<T>, Cause> {
+        let mut all = Vec::new();
+        let mut next = None;
+        loop {
+            let page = ListParams { limit: Some(PAGE), continue_token: next, ..ListParams::default() };
+            let request = request(&self.path(), &page);
+            let list: List = self.send(request).await?;
+            for item in &list.items {
+                all.push(read(item)?);
+            }
+            next = list.metadata.next.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The object of this name, if there is one.
+    pub async fn get(&self, name: &str) -> Result<Option<Value>, ClusterError> {
+        self.read(name, |path| path.get(name, &GetParams::default())).await
+    }
+
+    /// The metadata of the object of this name, if there is one. Its content is not sent.
+    pub async fn get_metadata(&self, name: &str) -> Result<Option<Metadata>, ClusterError> {
+        let object: Option<OnlyMetadata> =
+            self.read(name, |path| path.get_metadata(name, &GetParams::default())).await?;
+        Ok(object.map(|object| object.metadata))
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        request: impl FnOnce(&Request) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Option<T>, ClusterError> {
+        // What is no name names nothing, and must not become a part of a path.
+        if !is_dns_subdomain(name) {
+            return Ok(None);
+        }
+        match self.send(request(&self.path())).await {
+            Ok(object) => Ok(Some(object)),
+            Err(Cause::NotFound(_)) => Ok(None),
+            Err(cause) => Err(ClusterError::Read { object: self.name(name), cause }),
+        }
+    }
+
+    /// Creates an object and answers with what the server made of it.
+    pub async fn create(&self, object: &Value) -> Result<Value, ClusterError> {
+        self.post(object, false).await
+    }
+
+    /// Asks whether an object could be created: everything is done but the keeping.
+    pub async fn could_create(&self, object: &Value) -> Result<Value, ClusterError> {
+        self.post(object, true).await
+    }
+
+    async fn post(&self, object: &Value, dry_run: bool) -> Result<Value, ClusterError> {
+        let parameters = PostParams { dry_run, ..PostParams::default() };
+        let created = self.send(self.path().create(&parameters, object.to_string().into_bytes())).await;
+        created.map_err(|cause| ClusterError::Create { object: self.name(&Metadata::of(object).name), cause })
+    }
+
+    /// Replaces an object, if it is still of the `resourceVersion` that `object` carries.
+    pub async fn replace(&self, object: &Value) -> Result<Value, ClusterError> {
+        let name = Metadata::of(object).name;
+        let request = self.path().replace(&name, &PostParams::default(), object.to_string().into_bytes());
+        self.send(request).await.map_err(|cause| ClusterError::Change { object: self.name(&name), cause })
+    }
+
+    /// Deletes an object, if it is still the very one that `seen` is of, unchanged. Objects that it owns are left to
+    /// the cluster's garbage collector.
+    pub async fn delete(&self, seen: &Metadata) -> Result<Deleted, ClusterError> {
+        let uid = Some(seen.uid.clone());
+        let resource_version = Some(seen.resource_version.clone()).filter(|version| !version.is_empty());
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid, resource_version }),
+            ..DeleteParams::default()
+        };
+        match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
+            Ok(answer) if Metadata::of(&answer).finalizers.is_empty() => Ok(Deleted::Gone),
+            Ok(_) => Ok(Deleted::Terminating),
+            Err(Cause::NotFound(_)) => Ok(Deleted::Gone),
+            Err(cause) => Err(ClusterError::Delete { object: self.name(&seen.name), cause }),
+        }
+    }
+
+    /// Waits for at most `within` until `done` is true of the object of this name; `None` is what it gets while there
+    /// is none. Answers whether that came about.
+    pub async fn until(
+        &self,
+        name: &str,
+        within: Duration,
+        done: &(dyn Fn(Option<&Value>) -> bool + Sync),
+    ) -> Result<bool, ClusterError> {
+        match tokio::time::timeout(within, self.watch_until(name, done)).await {
+            Ok(watched) => watched.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// A look and a watch from there, again when the watch ends early.
+    async fn watch_until(
+        &self,
+        name: &str,
+        done: &(dyn Fn(Option<&Value>) -> bool + Sync),
+    ) -> Result<(), ClusterError> {
+        let error = |cause| ClusterError::Watch { object: self.name(name), cause };
+        let only_this = format!("metadata.name={name}");
+        loop {
+            let request = self.path().list(&ListParams::default().fields(&only_this));
+            let list: WholeList = self.send(request).await.map_err(error)?;
+            if done(list.items.first()) {
+                return Ok(());
+            }
+            let parameters = WatchParams::default().fields(&only_this);
+            let request = self.path().watch(&parameters, &list.metadata.resource_version);
+            let request = request.map_err(|_| error(Cause::NotUnderstood))?;
+            let events = self.cluster.ask(self.cluster.client.request_events::<Value>(request)).await.map_err(error)?;
+            let mut events = pin!(events);
+            while let Some(Ok(event)) = events.next().await {
+                let is_done = match &event {
+                    WatchEvent::Added(object) | WatchEvent::Modified(object) => done(Some(object)),
+                    WatchEvent::Deleted(_) => done(None),
+                    WatchEvent::Bookmark(_) => false,
+                    WatchEvent::Error(_) => break,
+                };
+                if is_done {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(BEFORE_ANOTHER_WATCH).await;
+        }
+    }
+
+    pub(crate) fn path(&self) -> Request {
+        Request::new(DynamicObject::url_path(&self.resource, Some(&self.namespace)))
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Cause> {
+        let request = request.map_err(|_| Cause::NotUnderstood)?;
+        self.cluster.ask(self.cluster.client.request(request)).await
+    }
+}
