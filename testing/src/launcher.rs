@@ -84,7 +84,7 @@ async fn bind_admin(client: &Client, name: &str, namespace: &str, deployer_names
 }
 
 /// The pod that remote-controller makes for an advanced task.
-pub(crate) fn pod(name: &str, image: &str, variables: &[(String, String)]) -> Value {
+pub(crate) fn pod(name: &str, image: &str, account: &str, variables: &[(String, String)]) -> Value {
     let env: Vec<Value> = variables.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "metadata": {
@@ -98,7 +98,7 @@ pub(crate) fn pod(name: &str, image: &str, variables: &[(String, String)]) -> Va
         },
         "spec": {
             "restartPolicy": "Never",
-            "serviceAccountName": DEPLOYER,
+            "serviceAccountName": account,
             "enableServiceLinks": false,
             "securityContext": { "runAsUser": 10000, "runAsGroup": 0, "fsGroup": 10001 },
             "containers": [{ "name": "lagoon-task", "image": image, "env": env }],

@@ -28,9 +28,14 @@ mod launcher;
 mod network;
 mod task;
 
+use std::time::Duration;
+
 pub use audit::Request;
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
 pub use launcher::{LagoonEnvironment, Launcher};
 pub use network::{Fault, FaultProxy, Passing, Recorder};
 pub use task::{Finished, Prepared, Program, Running, Task};
+
+/// What a test waits for and has not come by then will not come.
+const PATIENCE: Duration = Duration::from_mins(3);
