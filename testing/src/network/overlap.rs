@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    fn ingress(namespace: &str, name: &str, rules: Value) -> Ingress {
+    fn ingress(namespace: &str, name: &str, rules: &Value) -> Ingress {
         let metadata = json!({ "namespace": namespace, "name": name });
         serde_json::from_value(json!({ "metadata": metadata, "spec": { "rules": rules } })).unwrap()
     }
@@ -52,27 +52,27 @@ mod tests {
     #[test]
     fn the_second_path_of_the_second_rule_counts_too() {
         let rules = json!([rule("a.example.com", &["/"]), rule("b.example.com", &["/", "/shop"])]);
-        let there = [ingress("there", "b", json!([rule("b.example.com", &["/shop"])]))];
+        let there = [ingress("there", "b", &json!([rule("b.example.com", &["/shop"])]))];
         let says = r#"host "b.example.com" and path "/shop" is already defined in ingress there/b"#;
-        assert_eq!(refusal(&ingress("here", "ab", rules), &there).as_deref(), Some(says));
+        assert_eq!(refusal(&ingress("here", "ab", &rules), &there).as_deref(), Some(says));
     }
 
     #[test]
     fn neither_itself_nor_another_path_nor_a_rule_without_paths_is_in_the_way() {
-        let this = ingress("here", "a", json!([rule("a.example.com", &["/"]), { "host": "c.example.com" }]));
+        let this = ingress("here", "a", &json!([rule("a.example.com", &["/"]), { "host": "c.example.com" }]));
         let existing = [
             this.clone(),
-            ingress("there", "a", json!([rule("a.example.com", &["/shop"]), { "host": "c.example.com" }])),
-            ingress("there", "b", json!([rule("b.example.com", &["/"])])),
+            ingress("there", "a", &json!([rule("a.example.com", &["/shop"]), { "host": "c.example.com" }])),
+            ingress("there", "b", &json!([rule("b.example.com", &["/"])])),
         ];
         assert_eq!(refusal(&this, &existing), None);
     }
 
     #[test]
     fn rules_without_a_host_meet_each_other() {
-        let this = ingress("here", "a", json!([rule("", &[""])]));
+        let this = ingress("here", "a", &json!([rule("", &[""])]));
         let says = r#"host "_" and path "/" is already defined in ingress there/a"#;
-        let there = [ingress("there", "a", json!([rule("", &["/"])]))];
+        let there = [ingress("there", "a", &json!([rule("", &["/"])]))];
         assert_eq!(refusal(&this, &there).as_deref(), Some(says));
     }
 }
