@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::future::join_all;
 use http::Method;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -172,21 +173,20 @@ fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
 #[tokio::test]
 async fn the_host_guard_refuses_a_host_and_path_that_is_taken_in_ingress_nginxs_words() {
     let site = Site::new(control_plane().await, "guarded").await;
-    let guard = HostGuard::install(control_plane().await, &site.standby).await.unwrap();
-    assert_eq!((guard.asked(), guard.refused()), (0, 0));
     let client = deployer(&site.standby).await;
     let standby = Api::<Ingress>::namespaced(client.clone(), &site.standby.namespace);
     let active = Api::<Ingress>::namespaced(client, &site.active.namespace);
     let route = ingress("www", "www.example.com", "/");
-
     standby.create(&for_real(), &route).await.unwrap();
+
+    let guard = HostGuard::install(control_plane().await, &site.standby).await.unwrap();
     let says = "admission webhook \"validate.nginx.ingress.kubernetes.io\" denied the request: host \"www.example.com\" \
                 and path \"/\" is already defined in ingress guarded-develop/www";
     assert_eq!(refusal(active.create(&dry_run(), &route).await), (400, says.to_owned()));
     assert_eq!(refusal(active.create(&for_real(), &route).await), (400, says.to_owned()));
     assert_eq!(refusal(standby.create(&for_real(), &ingress("other", "www.example.com", "/")).await).0, 400);
     active.create(&for_real(), &ingress("shop", "www.example.com", "/shop")).await.unwrap();
-    assert_eq!((guard.asked(), guard.refused()), (5, 3));
+    assert_eq!((guard.asked(), guard.refused()), (4, 3));
 
     let label = Patch::Merge(json!({ "metadata": { "labels": { "example.com/seen": "yes" } } }));
     standby.patch("www", &PatchParams::default(), &label).await.unwrap();
@@ -293,6 +293,45 @@ async fn arguments_come_after_the_root() {
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert!(finished.log.starts_with("--root /"), "{}", finished.log);
     assert!(finished.log.ends_with(" --once two words\n"), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn the_host_guard_is_in_force_exactly_while_it_is_installed() {
+    let site = Site::new(control_plane().await, "guarded-at-times").await;
+    let standby = Api::<Ingress>::namespaced(site.client(), &site.standby.namespace);
+    let route = ingress("www", "www.example.com", "/");
+    for _ in 0..10 {
+        let guard = HostGuard::install(control_plane().await, &site.active).await.unwrap();
+        assert_eq!((guard.asked(), guard.refused()), (0, 0));
+        standby.create(&dry_run(), &route).await.unwrap();
+        assert_eq!((guard.asked(), guard.refused()), (1, 0));
+        guard.uninstall().await.unwrap();
+        // It would fail if nobody were there who is asked.
+        standby.create(&dry_run(), &route).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn roles_that_are_applied_at_once_are_all_aggregated() {
+    let bench = control_plane().await;
+    let role = |number: usize| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {
+                "name": format!("at-once-{number}"),
+                "labels": { "rbac.authorization.k8s.io/aggregate-to-admin": "true" },
+            },
+            "rules": [{ "apiGroups": ["at-once.example.com"], "resources": [number.to_string()], "verbs": ["get"] }],
+        })
+        .to_string()
+    };
+    let roles: Vec<_> = (0..8).map(role).collect();
+    for applied in join_all(roles.iter().map(|role| bench.apply(role))).await {
+        applied.unwrap();
+    }
+    let admin = Api::<ClusterRole>::all(bench.client().unwrap()).get("admin").await.unwrap();
+    let groups = admin.rules.unwrap().into_iter().filter_map(|rule| rule.api_groups);
+    assert_eq!(groups.filter(|groups| groups[0] == "at-once.example.com").count(), 8);
 }
 
 #[tokio::test]
