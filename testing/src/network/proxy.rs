@@ -96,7 +96,7 @@ impl Proxy {
     /// Passes a request on, or does what the plan says. An error breaks the connection.
     async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, BoxError> {
         let (passing, fault) = self.decide(&request);
-        // To its end: while a body is still to be read, nobody notices that the client has gone away.
+        // To its end: while a part of the body is still to be read, nobody notices that the client has gone away.
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, Full::new(body.collect().await?.to_bytes()));
         match fault {
