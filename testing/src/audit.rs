@@ -35,6 +35,10 @@ pub struct Request {
     pub user_agent: String,
     /// The HTTP status; `None` when the API server was killed before it answered.
     pub status: Option<u16>,
+    /// Whether it only asked what would happen (`dryRun=All`).
+    pub dry_run: bool,
+    /// When it arrived, in RFC 3339 with microseconds.
+    pub received_at: String,
     /// When it was answered, in RFC 3339 with microseconds; empty when it was not.
     pub answered_at: String,
 }
@@ -64,6 +68,7 @@ struct Event {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    request_received_timestamp: String,
     stage_timestamp: String,
 }
 
@@ -147,6 +152,13 @@ fn new_request(event: &Event) -> Request {
         pod: pod.cloned().unwrap_or_default(),
         user_agent: event.user_agent.clone(),
         status: None,
+        dry_run: is_dry_run(&event.request_uri),
+        received_at: event.request_received_timestamp.clone(),
         answered_at: String::new(),
     }
+}
+
+fn is_dry_run(uri: &str) -> bool {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|parameter| parameter == "dryRun=All")
 }

@@ -1,18 +1,31 @@
 //! Plays Lagoon's part: the environment's namespace and rights, and the task's pod.
 
+use std::time::Duration;
+
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::PATIENCE;
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
 use crate::task::{Program, Task};
 
 /// The service account that Lagoon runs advanced tasks as.
 pub(crate) const DEPLOYER: &str = "lagoon-deployer";
+
+/// The label of a namespace that names its project.
+pub(crate) const PROJECT_LABEL: &str = "lagoon.sh/project";
+
+/// The deployer's rights in the active namespace for the time of a switch; every switch gives them this name.
+const SWITCH_BINDING: &str = "lagoon-deployer-activestandby";
+
+/// How often the authorizer is asked whether it has noticed a change of rights; it takes milliseconds.
+const ASK_EVERY: Duration = Duration::from_millis(5);
 
 /// Plays the part of Lagoon's remote-controller.
 ///
@@ -46,7 +59,7 @@ impl<'bench> Launcher<'bench> {
         let namespace = format!("{project}-{name}");
         let client = self.control_plane.client()?;
         let labels = json!({
-            "lagoon.sh/project": project,
+            PROJECT_LABEL: project,
             "lagoon.sh/environment": name,
             "lagoon.sh/environmentType": "production",
             "lagoon.sh/controller": "lagoon",
@@ -60,10 +73,21 @@ impl<'bench> Launcher<'bench> {
     }
 
     /// Gives the deployer of `standby` its rights in `active` for the time of a switch, as remote-controller does for a
-    /// task with the label `lagoon.sh/activeStandby`.
+    /// task with the label `lagoon.sh/activeStandby`; waits until they are in force.
     pub async fn allow_switch(&self, standby: &LagoonEnvironment, active: &LagoonEnvironment) -> Result<(), Error> {
         let client = self.control_plane.client()?;
-        bind_admin(&client, "lagoon-deployer-activestandby", &active.namespace, &standby.namespace).await
+        bind_admin(&client, SWITCH_BINDING, &active.namespace, &standby.namespace).await?;
+        until_allowed(&client, true, standby, active).await
+    }
+
+    /// Takes the rights that [`allow_switch`](Self::allow_switch) gave, as remote-controller does when any switch into
+    /// `active` ends; waits until they are out of force.
+    pub async fn forbid_switch(&self, standby: &LagoonEnvironment, active: &LagoonEnvironment) -> Result<(), Error> {
+        let client = self.control_plane.client()?;
+        let bindings = Api::<RoleBinding>::namespaced(client.clone(), &active.namespace);
+        let deleted = bindings.delete(SWITCH_BINDING, &DeleteParams::default()).await;
+        deleted.map_err(Error::request(format!("Deleting RoleBinding {SWITCH_BINDING}")))?;
+        until_allowed(&client, false, standby, active).await
     }
 
     /// A task of `environment` that runs `program`, to be completed and launched.
@@ -83,8 +107,38 @@ async fn bind_admin(client: &Client, name: &str, namespace: &str, deployer_names
     create(&Api::<RoleBinding>::namespaced(client.clone(), namespace), binding).await.map(drop)
 }
 
+/// Waits until the API server's authorizer, which learns of bindings by a watch of its own, lets the deployer of
+/// `standby` create Ingresses in `active`, or no longer does.
+async fn until_allowed(
+    client: &Client,
+    allowed: bool,
+    standby: &LagoonEnvironment,
+    active: &LagoonEnvironment,
+) -> Result<(), Error> {
+    let user = format!("system:serviceaccount:{}:{DEPLOYER}", standby.namespace);
+    let review: SubjectAccessReview = object(json!({ "spec": { "user": user, "resourceAttributes": {
+        "namespace": active.namespace, "verb": "create", "group": "networking.k8s.io", "resource": "ingresses",
+    }}}))?;
+    let reviews = Api::<SubjectAccessReview>::all(client.clone());
+    let ask = async {
+        let mut ask = tokio::time::interval(ASK_EVERY);
+        loop {
+            ask.tick().await;
+            let answer = reviews.create(&PostParams::default(), &review).await;
+            let status = answer.map_err(Error::request("Asking for the deployer's rights"))?.status;
+            if status.is_some_and(|status| status.allowed == allowed) {
+                return Ok(());
+            }
+        }
+    };
+    let what = || format!("the rights of {user} in {} to be {allowed}", active.namespace);
+    tokio::time::timeout(PATIENCE, ask)
+        .await
+        .unwrap_or_else(|_| Err(Error::Waited { what: what(), log: String::new() }))
+}
+
 /// The pod that remote-controller makes for an advanced task.
-pub(crate) fn pod(name: &str, image: &str, variables: &[(String, String)]) -> Value {
+pub(crate) fn pod(name: &str, image: &str, account: &str, variables: &[(String, String)]) -> Value {
     let env: Vec<Value> = variables.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "metadata": {
@@ -98,7 +152,7 @@ pub(crate) fn pod(name: &str, image: &str, variables: &[(String, String)]) -> Va
         },
         "spec": {
             "restartPolicy": "Never",
-            "serviceAccountName": DEPLOYER,
+            "serviceAccountName": account,
             "enableServiceLinks": false,
             "securityContext": { "runAsUser": 10000, "runAsGroup": 0, "fsGroup": 10001 },
             "containers": [{ "name": "lagoon-task", "image": image, "env": env }],
@@ -107,13 +161,17 @@ pub(crate) fn pod(name: &str, image: &str, variables: &[(String, String)]) -> Va
 }
 
 /// Creates an object from JSON.
-pub(crate) async fn create<K>(api: &Api<K>, object: Value) -> Result<K, Error>
+pub(crate) async fn create<K>(api: &Api<K>, json: Value) -> Result<K, Error>
 where
     K: kube::Resource<DynamicType = ()> + DeserializeOwned + serde::Serialize + Clone + std::fmt::Debug,
 {
-    let what = format!("Creating {} {}", K::kind(&()), object["metadata"]["name"]);
-    let object: K = serde_json::from_value(object).map_err(|error| Error::Manifest(error.to_string()))?;
-    api.create(&PostParams::default(), &object).await.map_err(Error::request(what))
+    let what = format!("Creating {} {}", K::kind(&()), json["metadata"]["name"]);
+    api.create(&PostParams::default(), &object(json)?).await.map_err(Error::request(what))
+}
+
+/// An object from JSON.
+pub(crate) fn object<K: DeserializeOwned>(json: Value) -> Result<K, Error> {
+    serde_json::from_value(json).map_err(|error| Error::Manifest(error.to_string()))
 }
 
 /// The pods of a namespace.

@@ -4,6 +4,8 @@
 //! the part of Lagoon's remote-controller: it makes an environment's namespace with the rights that Lagoon gives there,
 //! creates the task's pod, runs the task's binary with the environment and the mounts of that pod, and collects what
 //! Lagoon and its user would get, together with every API request that the task made.
+//! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
+//! webhook of ingress-nginx.
 //!
 //! What it is not: there is no kubelet, no scheduler and no controller-manager. The binary runs as a process of this
 //! machine, not in a container; images are not pulled; objects owned by a deleted one are not collected.
@@ -28,9 +30,26 @@ mod launcher;
 mod network;
 mod task;
 
+use std::time::Duration;
+
 pub use audit::Request;
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
 pub use launcher::{LagoonEnvironment, Launcher};
-pub use network::{Fault, FaultProxy, Passing, Recorder};
+pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder};
 pub use task::{Finished, Prepared, Program, Running, Task};
+
+/// Definitions of the Gateway API's `HTTPRoute`, `Gateway` and `ReferenceGrant` for [`ControlPlane::apply`], with the
+/// rights of a deployer. Stand-ins for the schema only: every `spec` is accepted, and no controller acts on the objects.
+pub const GATEWAY_API: &str = include_str!("../manifests/gateway-api.yaml");
+
+/// A definition of cert-manager's `Certificate` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for
+/// the schema only: every `spec` is accepted, and nobody issues anything.
+pub const CERT_MANAGER: &str = include_str!("../manifests/cert-manager.yaml");
+
+/// A definition of Traefik's `Middleware` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for the
+/// schema only: every `spec` is accepted, and nobody routes anything.
+pub const TRAEFIK: &str = include_str!("../manifests/traefik.yaml");
+
+/// What a test waits for and has not come by then will not come.
+const PATIENCE: Duration = Duration::from_mins(3);

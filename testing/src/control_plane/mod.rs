@@ -59,6 +59,7 @@ pub struct ControlPlane {
     server: Identity,
     kubeconfig: PathBuf,
     lost_until: AtomicUsize,
+    applying: tokio::sync::Mutex<()>,
     // Last: the folder goes when the servers have ended.
     folder: TempDir,
 }
@@ -122,6 +123,7 @@ impl ControlPlane {
             server: certificates.server,
             kubeconfig: at("kubeconfig"),
             lost_until: AtomicUsize::new(0),
+            applying: tokio::sync::Mutex::default(),
             folder,
         };
         control_plane.until_ready().await?;
@@ -167,6 +169,8 @@ impl ControlPlane {
     /// gives `ClusterRoles` to `view`, `edit` and `admin` as their labels say.
     pub async fn apply(&self, manifests: &str) -> Result<(), Error> {
         let client = self.client()?;
+        // One after the other: of two that fill the aggregated roles at once, the last to write has not seen the other's.
+        let _applying = self.applying.lock().await;
         manifests::apply(&client, manifests).await?;
         manifests::aggregate(&client).await
     }

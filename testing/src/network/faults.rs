@@ -1,25 +1,17 @@
-//! A way to the API server on which requests and answers get lost, or are answered wrongly, when the test says so.
+//! A way to the API server on which requests and answers get lost, wait, or are answered wrongly, when the test says so.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use http::Method;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
-use tower::BoxError;
 
 use super::acceptor;
-use crate::control_plane::{ControlPlane, HttpsConnector};
+use super::proxy::Proxy;
+use crate::PATIENCE;
+use crate::control_plane::ControlPlane;
 use crate::error::Error;
 
 /// What happens to one request.
@@ -35,6 +27,11 @@ pub enum Fault {
     AnsweredInstead(u16, Option<u32>),
     /// The API server carries it out, and this status comes instead of its answer.
     AnsweredWrongly(u16),
+    /// The request is held before the API server has seen it, until [`FaultProxy::release`].
+    RequestHeld,
+    /// The API server carries it out, and its answer is held until [`FaultProxy::release`]: all of it, or of a watch
+    /// the head.
+    AnswerHeld,
 }
 
 /// A request on its way.
@@ -56,14 +53,13 @@ impl Passing {
     }
 }
 
-type Plan = dyn FnMut(&Passing) -> Fault + Send;
-type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
-
 /// Stands before the API server with the API server's own certificate and passes on what comes, except for the faults
 /// that the test plans. Point a task at it with the variable `KUBERNETES_SERVICE_PORT`.
 pub struct FaultProxy {
     port: u16,
-    injected: Arc<Mutex<Vec<(Passing, Fault)>>>,
+    proxy: Arc<Proxy>,
+    /// Those that have been held, each until it is waited for.
+    newly_held: Mutex<mpsc::UnboundedReceiver<Passing>>,
     connections: watch::Sender<u64>,
     listening: JoinHandle<()>,
 }
@@ -76,21 +72,17 @@ impl FaultProxy {
     ) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::process("Listening"))?;
         let port = listener.local_addr().map_err(Error::process("Listening"))?.port();
-        let injected = Arc::new(Mutex::new(Vec::new()));
         let (connections, generation) = watch::channel(0);
-        let proxy = Arc::new(Proxy {
-            client: Client::builder(TokioExecutor::new()).build(control_plane.connector()?),
-            authority: format!("127.0.0.1:{}", control_plane.port()),
-            state: Mutex::new((0, Box::new(plan))),
-            injected: injected.clone(),
-        });
+        let (holding, newly_held) = mpsc::unbounded_channel();
+        let proxy = Arc::new(Proxy::new(control_plane, plan, holding)?);
         let tls = acceptor(control_plane.server_identity())?;
+        let serving = proxy.clone();
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, tls.clone(), proxy.clone(), generation.clone()));
+                tokio::spawn(serving.clone().serve(stream, tls.clone(), generation.clone()));
             }
         });
-        Ok(Self { port, injected, connections, listening })
+        Ok(Self { port, proxy, newly_held: Mutex::new(newly_held), connections, listening })
     }
 
     /// The port of 127.0.0.1.
@@ -99,15 +91,42 @@ impl FaultProxy {
         self.port
     }
 
-    /// Breaks every connection that is open now, watches among them.
+    /// Breaks every connection that is open now, watches among them. What was held on them is gone.
     pub fn cut(&self) {
         self.connections.send_modify(|generation| *generation += 1);
+    }
+
+    /// Every request so far, in the order of arrival, those that met a fault among them.
+    #[must_use]
+    pub fn passed(&self) -> Vec<Passing> {
+        self.proxy.passed()
     }
 
     /// The faults so far, in order; requests that passed are not among them.
     #[must_use]
     pub fn injected(&self) -> Vec<(Passing, Fault)> {
-        self.injected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.proxy.injected()
+    }
+
+    /// Waits until one more request or answer is held than was waited for before, and says which.
+    pub async fn until_held(&self) -> Result<Passing, Error> {
+        let next = async { self.newly_held.lock().await.recv().await };
+        let held = tokio::time::timeout(PATIENCE, next).await.ok().flatten();
+        held.ok_or_else(|| Error::Waited {
+            what: "a request or an answer to be held".to_owned(),
+            log: format!("{:#?}", self.passed()),
+        })
+    }
+
+    /// How many are held at this moment. One whose client has gone away is not, as soon as the proxy has noticed.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.proxy.held()
+    }
+
+    /// Lets all that are held now go on: requests to the API server, answers to their client.
+    pub fn release(&self) {
+        self.proxy.release();
     }
 }
 
@@ -116,82 +135,4 @@ impl Drop for FaultProxy {
         self.listening.abort();
         self.cut();
     }
-}
-
-struct Proxy {
-    client: Client<HttpsConnector, Incoming>,
-    authority: String,
-    state: Mutex<(usize, Box<Plan>)>,
-    injected: Arc<Mutex<Vec<(Passing, Fault)>>>,
-}
-
-/// One connection, until it ends or is cut.
-async fn serve(stream: TcpStream, tls: TlsAcceptor, proxy: Arc<Proxy>, mut generation: watch::Receiver<u64>) {
-    generation.mark_unchanged();
-    // Like the API server's own, this side must not hold answers back.
-    let _ = stream.set_nodelay(true);
-    let Ok(stream) = tls.accept(stream).await else { return };
-    let service = service_fn(|request| proxy.clone().pass(request));
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        _ = connection => {}
-        _ = generation.changed() => {}
-    }
-}
-
-impl Proxy {
-    /// Passes a request on, or does what the plan says. An error breaks the connection.
-    async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, BoxError> {
-        let fault = self.decide(&request);
-        match fault {
-            Fault::None => Ok(self.forward(request).await?.map(BodyExt::boxed_unsync)),
-            Fault::NeverArrives => Err("the request is lost".into()),
-            Fault::AnswerLost => {
-                self.forward(request).await?.into_body().collect().await?;
-                Err("the answer is lost".into())
-            }
-            Fault::AnsweredInstead(status, retry_after) => Ok(answer(status, retry_after)?),
-            Fault::AnsweredWrongly(status) => {
-                self.forward(request).await?.into_body().collect().await?;
-                Ok(answer(status, None)?)
-            }
-        }
-    }
-
-    fn decide(&self, request: &Request<Incoming>) -> Fault {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, plan) = &mut *state;
-        let passing = Passing { number: *number, method: request.method().clone(), uri: request.uri().to_string() };
-        *number += 1;
-        let fault = plan(&passing);
-        if fault != Fault::None {
-            self.injected.lock().unwrap_or_else(PoisonError::into_inner).push((passing, fault));
-        }
-        fault
-    }
-
-    async fn forward(&self, mut request: Request<Incoming>) -> Result<Response<Incoming>, BoxError> {
-        let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        *request.uri_mut() = format!("https://{}{path}", self.authority).parse()?;
-        Ok(self.client.request(request).await?)
-    }
-}
-
-/// An answer in the form that the API server gives its errors.
-fn answer(status: u16, retry_after: Option<u32>) -> Result<Answer, http::Error> {
-    let status = StatusCode::from_u16(status)?;
-    let body = json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "message": "injected by the test bench",
-        "reason": if status == StatusCode::CONFLICT { "Conflict" } else { "" },
-        "code": status.as_u16(),
-    });
-    let mut response = Response::builder().status(status).header(http::header::CONTENT_TYPE, "application/json");
-    if let Some(seconds) = retry_after {
-        response = response.header(http::header::RETRY_AFTER, seconds);
-    }
-    let body = Full::new(Bytes::from(body.to_string())).map_err(|never| match never {});
-    response.body(body.boxed_unsync())
 }

@@ -1,6 +1,9 @@
 //! What may stand between a task and the API server, or pretend to be it.
 
 mod faults;
+mod host_guard;
+mod overlap;
+mod proxy;
 mod recorder;
 
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use faults::{Fault, FaultProxy, Passing};
+pub use host_guard::HostGuard;
 pub use recorder::Recorder;
 
 use crate::control_plane::Identity;

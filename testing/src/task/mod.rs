@@ -1,0 +1,192 @@
+//! One task: its pod, its process, and what is left of it.
+
+mod log;
+mod mounts;
+mod running;
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::control_plane::ControlPlane;
+use crate::error::Error;
+use crate::launcher::{DEPLOYER, LagoonEnvironment, create, pod, pods};
+use mounts::Mounts;
+pub use running::{Finished, Running};
+
+/// What a task's pod runs.
+#[derive(Debug, Clone)]
+pub enum Program {
+    /// A binary of this machine. It is told with `--root` where its mounts are.
+    Binary(PathBuf),
+    /// A container made with `buildah from`, run as user 10000 and group 0 with its mounts where a pod has them.
+    Container(String),
+}
+
+impl<P: AsRef<Path>> From<P> for Program {
+    fn from(path: P) -> Self {
+        Self::Binary(path.as_ref().to_owned())
+    }
+}
+
+/// A task that has not been launched yet.
+pub struct Task<'bench> {
+    control_plane: &'bench ControlPlane,
+    environment: LagoonEnvironment,
+    program: Program,
+    account: String,
+    payload: Option<String>,
+    arguments: Vec<String>,
+    /// What Lagoon sets; `None` takes a variable away.
+    variables: Vec<(String, Option<String>)>,
+    legacy_mount: bool,
+}
+
+impl<'bench> Task<'bench> {
+    pub(crate) fn new(control_plane: &'bench ControlPlane, environment: &LagoonEnvironment, program: Program) -> Self {
+        Self {
+            control_plane,
+            environment: environment.clone(),
+            program,
+            account: DEPLOYER.to_owned(),
+            payload: None,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            legacy_mount: false,
+        }
+    }
+
+    /// Runs the task as another service account of its namespace than `lagoon-deployer`; the test makes it.
+    #[must_use]
+    pub fn service_account(mut self, name: impl Into<String>) -> Self {
+        self.account = name.into();
+        self
+    }
+
+    /// Adds an argument to the command line, after the one that says where the mounts are.
+    #[must_use]
+    pub fn argument(mut self, value: impl Into<String>) -> Self {
+        self.arguments.push(value.into());
+        self
+    }
+
+    /// The payload, encoded as Lagoon does it.
+    #[must_use]
+    pub fn payload(self, payload: &Value) -> Self {
+        self.raw_payload(STANDARD.encode(payload.to_string()))
+    }
+
+    /// `JSON_PAYLOAD` to the letter.
+    #[must_use]
+    pub fn raw_payload(mut self, payload: impl Into<String>) -> Self {
+        self.payload = Some(payload.into());
+        self
+    }
+
+    /// Sets a variable, as the site's owner could (`envFrom`), or another value for one that Lagoon sets.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Takes away a variable that Lagoon or the kubelet would set.
+    #[must_use]
+    pub fn without_variable(mut self, name: impl Into<String>) -> Self {
+        self.variables.push((name.into(), None));
+        self
+    }
+
+    /// Mounts the credentials where legacy clusters have them.
+    #[must_use]
+    pub fn legacy_mount(mut self) -> Self {
+        self.legacy_mount = true;
+        self
+    }
+
+    /// Creates the pod and starts its process.
+    pub async fn launch(self) -> Result<Running<'bench>, Error> {
+        self.prepare().await?.start()
+    }
+
+    /// Creates the pod with its mounts; its process is started later, when the test says so.
+    pub async fn prepare(self) -> Result<Prepared<'bench>, Error> {
+        let name = unique_name();
+        let lagoon = self.lagoon_variables(&name);
+        let image = match &self.program {
+            Program::Binary(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Program::Container(container) => container.clone(),
+        };
+        let api = pods(self.control_plane, &self.environment.namespace)?;
+        let pod = create(&api, pod(&name, &image, &self.account, &lagoon)).await?;
+        let authority = self.control_plane.certificate_authority();
+        let mounts = Mounts::new(self.legacy_mount, authority, &self.environment.namespace)?;
+        let running = Running::new(self.control_plane, pod, self.account.clone(), mounts).await?;
+        let variables = self.process_variables(lagoon);
+        Ok(Prepared { running, program: self.program, arguments: self.arguments, variables })
+    }
+
+    /// What remote-controller sets on the container.
+    fn lagoon_variables(&self, pod: &str) -> Vec<(String, String)> {
+        let LagoonEnvironment { project, name, namespace } = &self.environment;
+        let mut variables = vec![
+            ("JSON_PAYLOAD", self.payload.clone().unwrap_or_default()),
+            ("NAMESPACE", namespace.clone()),
+            ("PODNAME", pod.to_owned()),
+            ("LAGOON_PROJECT", project.clone()),
+            ("LAGOON_GIT_BRANCH", name.clone()),
+            ("TASK_DATA_ID", "42".to_owned()),
+        ];
+        for (new, old, value) in [
+            ("LAGOON_CONFIG_API_HOST", "TASK_API_HOST", "https://api.lagoon.example"),
+            ("LAGOON_CONFIG_SSH_HOST", "TASK_SSH_HOST", "ssh.lagoon.example"),
+            ("LAGOON_CONFIG_SSH_PORT", "TASK_SSH_PORT", "2020"),
+        ] {
+            variables.extend([(new, value.to_owned()), (old, value.to_owned())]);
+        }
+        variables.push(("LAGOON_CONFIG_TOKEN_HOST", "token.lagoon.example".to_owned()));
+        variables.push(("LAGOON_CONFIG_TOKEN_PORT", "2020".to_owned()));
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What the process gets: the pod's variables, what the kubelet adds, and what the test changes.
+    fn process_variables(&self, lagoon: Vec<(String, String)>) -> Vec<(String, String)> {
+        let mut variables = lagoon;
+        variables.push(("KUBERNETES_SERVICE_HOST".to_owned(), "127.0.0.1".to_owned()));
+        variables.push(("KUBERNETES_SERVICE_PORT".to_owned(), self.control_plane.port().to_string()));
+        for (name, value) in &self.variables {
+            variables.retain(|(existing, _)| existing != name);
+            variables.extend(value.clone().map(|value| (name.clone(), value)));
+        }
+        variables
+    }
+}
+
+/// A task whose pod is there, and whose process is not.
+pub struct Prepared<'bench> {
+    running: Running<'bench>,
+    program: Program,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl<'bench> Prepared<'bench> {
+    /// The folder with the token and the certificate authority, for a test that spoils them.
+    #[must_use]
+    pub fn service_account_folder(&self) -> &Path {
+        self.running.mounts().service_account()
+    }
+
+    /// Starts the process.
+    pub fn start(self) -> Result<Running<'bench>, Error> {
+        self.running.start(&self.program, &self.arguments, self.variables)
+    }
+}
+
+/// A name like the ones that Lagoon gives: `lagoon-task-` and six characters.
+fn unique_name() -> String {
+    let characters: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();
+    format!("lagoon-task-{characters}")
+}
