@@ -6,9 +6,12 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use tracing::Level;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::task::output::Output;
@@ -17,21 +20,30 @@ use crate::task::output::Output;
 /// and ends the process with exit code 1.
 pub fn start() {
     let levels = Targets::new().with_default(Level::WARN).with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        // A line that cannot be written must not become a panic about standard error.
-        .log_internal_errors(false);
-    // Fails when a test has begun to log already; then that goes on.
-    let _ = tracing_subscriber::registry().with(lines).with(levels).try_init();
+    // Fails only when the log has begun already; then that goes on.
+    let _ = tracing_subscriber::registry().with(layer(io::stdout)).with(levels).try_init();
     std::panic::set_hook(Box::new(|panic| {
         // The panic's own message may quote anything.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "The controller stopped because of a fault in its own program.");
         std::process::exit(1);
     }));
+}
+
+/// Makes JSON of events and writes it to `writer`.
+fn layer<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        // A line that cannot be written must not become a panic about standard error.
+        .log_internal_errors(false)
+        .with_writer(writer)
 }
 
 /// The log's last line when the controller could not go on.
@@ -63,10 +75,9 @@ impl Write for Lines {
         let text = String::from_utf8_lossy(bytes);
         let text = self.secrets.as_ref().map_or_else(|| text.to_string(), |secrets| secrets.hide_secrets(&text));
         for line in text.lines() {
-            match &self.about {
-                Some((namespace, hostmigration)) => tracing::info!(namespace, hostmigration, "{line}"),
-                None => tracing::info!("{line}"),
-            }
+            let namespace = self.about.as_ref().map(|(namespace, _)| namespace);
+            let hostmigration = self.about.as_ref().map(|(_, name)| name);
+            tracing::info!(namespace, hostmigration, "{line}");
         }
         Ok(bytes.len())
     }

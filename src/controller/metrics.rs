@@ -75,7 +75,7 @@ impl Metrics {
         registry.register("build", "The controller's version", build);
     }
 
-    /// All of them as OpenMetrics text.
+    /// All of them in the text format of `OpenMetrics`.
     pub fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

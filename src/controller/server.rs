@@ -21,7 +21,7 @@ use super::metrics::{self, Metrics};
 const CONNECTIONS: usize = 64;
 
 /// For the head of a request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 
 /// For a connection from beginning to end: it serves one request.
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
