@@ -83,7 +83,8 @@ fn a_condition_that_does_not_hold_does_not_count() {
 
 #[test]
 fn a_deleted_object_is_finished_and_let_go_but_never_begun() {
-    let cases: &[(Option<&str>, &[&str], &[&str], Decision)] = &[
+    type Case<'a> = (Option<&'a str>, &'a [&'a str], &'a [&'a str], Decision);
+    let cases: &[Case] = &[
         (Some("true"), &[], &[FINALIZER], Decision::RemoveFinalizer),
         (Some("true"), &["started", "failed"], &[FINALIZER], Decision::RemoveFinalizer),
         (Some("false"), &["started", "completed"], &["other/finalizer", FINALIZER], Decision::RemoveFinalizer),
