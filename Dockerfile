@@ -1,19 +1,36 @@
-# One file for every binary of this repository:
-#   buildah bud --build-arg BINARY=activestandby --tag lagoon-task/activestandby .
-# The image holds the binary and the certificate authorities of the build stage, and nothing else. It runs as any user,
-# with a read-only root and without capabilities.
+# One file for the images of this repository. They run as any user, with a read-only root and without capabilities.
+#
+#   buildah bud --tag lagoon-task/activestandby .
+#   buildah bud --target hostmigration-controller --tag lagoon-task/hostmigration-controller .
+#
+# Another task of this package: --build-arg BINARY=name. A task's image holds the binary and the certificate authorities
+# of the build stage; the controller's holds the binary only, since it talks to nobody but the API server.
 
 FROM rust:1.95-slim-bookworm AS build
 ARG BINARY=activestandby
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked --bin "$BINARY" \
-    && mkdir -p /out/etc/ssl/certs \
-    && cp target/*/release/"$BINARY" /out/task \
-    && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
+RUN cargo build --release --locked --bin "$BINARY" --bin hostmigration-controller \
+    && mkdir -p /out/task/etc/ssl/certs /out/controller \
+    && cp target/*/release/"$BINARY" /out/task/task \
+    && cp target/*/release/hostmigration-controller /out/controller/ \
+    && cp /etc/ssl/certs/ca-certificates.crt /out/task/etc/ssl/certs/
 
-FROM scratch
+FROM scratch AS hostmigration-controller
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="lagoon-task hostmigration-controller" \
+      org.opencontainers.image.description="Controller for HostMigration objects: the active/standby switch" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /out/controller/ /
+USER 10000:0
+EXPOSE 8080
+ENTRYPOINT ["/hostmigration-controller"]
+
+FROM scratch AS activestandby
 ARG BINARY=activestandby
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -22,6 +39,6 @@ LABEL org.opencontainers.image.title="lagoon-task ${BINARY}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /out/ /
+COPY --from=build /out/task/ /
 USER 10000:0
 ENTRYPOINT ["/task"]

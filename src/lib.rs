@@ -25,6 +25,8 @@
 //! It also holds Lagoon's best-known task, the active/standby switch: [`activestandby`].
 
 pub mod activestandby;
+#[cfg(feature = "controller")]
+pub mod controller;
 pub mod crd_way;
 pub mod direct_way;
 pub mod environments;

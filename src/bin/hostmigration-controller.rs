@@ -1,0 +1,52 @@
+//! The controller for `HostMigration` objects.
+
+use std::process::ExitCode;
+
+use lagoon_task::Output;
+use lagoon_task::controller::arguments::HELP;
+use lagoon_task::controller::{self, Arguments, Engine, Options, SwitchFailed, SwitchRequest, SwitchedHosts, logs};
+
+/// How the controller names itself to the API server and to the operator who asks for `--version`.
+const NAME: &str = concat!("hostmigration-controller/", env!("CARGO_PKG_VERSION"));
+
+fn main() -> ExitCode {
+    let output = Output::stdout();
+    match Arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Arguments::Run(options)) => run(options),
+        Ok(Arguments::Help) => {
+            output.say(HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Arguments::Version) => {
+            output.say(NAME);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output.say_failure(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> ExitCode {
+    logs::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(controller::run(NAME, options, |_, _| NotBuiltIn))) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => logs::failure(error),
+        Err(error) => logs::failure(error),
+    }
+    ExitCode::FAILURE
+}
+
+/// Stands in for the switch engine.
+struct NotBuiltIn;
+
+impl Engine for NotBuiltIn {
+    async fn switch(&self, _: SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
+        let sentence = "This build of the controller has no switch engine. Nothing has changed.".to_owned();
+        Err(SwitchFailed { sentence, try_again: false })
+    }
+
+    async fn after_recorded(&self, _: &SwitchRequest) {}
+}

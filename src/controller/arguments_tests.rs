@@ -1,0 +1,29 @@
+use super::*;
+
+fn parse(arguments: &[&str]) -> Result<Arguments, ArgumentsError> {
+    Arguments::parse(arguments.iter().map(OsString::from))
+}
+
+#[test]
+fn without_arguments_the_controller_runs_as_in_a_pod() {
+    let options = Options { root: "/".into(), listen: SocketAddr::from(([0, 0, 0, 0], 8080)) };
+    assert_eq!(parse(&[]), Ok(Arguments::Run(options)));
+}
+
+#[test]
+fn folder_and_address_can_be_chosen() {
+    let options = Options { root: "/tmp/x".into(), listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    assert_eq!(parse(&["--root", "/tmp/x", "--listen", "127.0.0.1:0"]), Ok(Arguments::Run(options)));
+    assert!(parse(&["--listen", "[::1]:9090"]).is_ok());
+    assert_eq!(parse(&["--help"]), Ok(Arguments::Help));
+    assert_eq!(parse(&["--version"]), Ok(Arguments::Version));
+}
+
+#[test]
+fn what_is_not_known_or_incomplete_is_refused() {
+    assert_eq!(parse(&["--root"]), Err(ArgumentsError::Root));
+    for listen in [&["--listen"][..], &["--listen", "8080"], &["--listen", "localhost:8080"], &["--listen", ":8080"]] {
+        assert_eq!(parse(listen), Err(ArgumentsError::Listen), "{listen:?}");
+    }
+    assert_eq!(parse(&["run"]), Err(ArgumentsError::Unknown));
+}

@@ -1,0 +1,28 @@
+use super::*;
+
+#[test]
+fn a_text_is_cut_between_characters() {
+    let cases = [("", 3, ""), ("abc", 3, "abc"), ("abcd", 3, "abc"), ("abä", 3, "ab"), ("aä", 3, "aä"), ("🦀", 3, "")];
+    for (text, limit, expected) in cases {
+        assert_eq!(cut(text, limit), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_note_is_no_longer_than_kubernetes_takes() {
+    let event = event("failed", &format!("a{}", "ä".repeat(LONGEST_NOTE)));
+    assert_eq!(event.note.unwrap().len(), LONGEST_NOTE - 1);
+}
+
+#[test]
+fn only_a_failure_is_a_warning() {
+    let cases = [
+        ("started", EventType::Normal, "Started"),
+        ("completed", EventType::Normal, "Completed"),
+        ("failed", EventType::Warning, "Failed"),
+    ];
+    for (kind, type_, reason) in cases {
+        let event = event(kind, "note");
+        assert_eq!((event.type_, event.reason.as_str(), event.note.as_deref()), (type_, reason, Some("note")));
+    }
+}

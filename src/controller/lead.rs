@@ -1,0 +1,89 @@
+//! What the replica that holds the Lease does: it watches the `HostMigration` objects and has them carried out.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt};
+use kube::runtime::controller::{Config, Error as RuntimeError};
+use kube::runtime::{Controller, watcher};
+use tokio::sync::watch;
+
+use super::engine::Engine;
+use super::leader::Election;
+use super::reconcile::{self, Context, ReconcileError};
+use super::{ControllerError, turned_true};
+use crate::task::cluster::Cause;
+
+/// Switches carried out at the same time.
+const CONCURRENCY: u16 = 4;
+
+/// Why no new switch is begun any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Asked,
+    LeaseLost,
+}
+
+/// Carries out `HostMigration` objects until it is asked to stop or the Lease is lost, and brings to rest what runs then.
+/// `stop` is how the context hears of it.
+pub(super) async fn lead<E: Engine>(
+    context: Context<E>,
+    election: &mut Election,
+    stop: &watch::Sender<bool>,
+    asked_to_stop: watch::Receiver<bool>,
+) -> Result<(), ControllerError> {
+    let metrics = Arc::clone(&context.metrics);
+    metrics.leader.set(1);
+    let controller =
+        Controller::new_with(context.objects.all(), watcher::Config::default(), context.objects.resource().clone())
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .graceful_shutdown_on(turned_true(context.stopping.clone()));
+    let objects = controller.store();
+    let mut running = pin!(
+        controller
+            .run(reconcile::reconcile, |object, error, _| reconcile::after_failure(&object, error), Arc::new(context))
+            .for_each(|result| async { report(result.err()) })
+    );
+
+    let reason = tokio::select! {
+        () = &mut running => return Err(ControllerError::WatchEnded),
+        () = turned_true(asked_to_stop) => Stop::Asked,
+        () = election.keep() => Stop::LeaseLost,
+    };
+    metrics.leader.set(0);
+    stop.send_replace(true);
+    // Before the first list has come in nothing was begun, and the controller would wait for that list.
+    if objects.wait_until_ready().now_or_never().is_some() {
+        tokio::select! {
+            () = &mut running => {}
+            // Others take the Lease over while the last switches end; a switch's journal keeps them out of it.
+            () = async { if reason == Stop::Asked { election.keep().await } } => running.await,
+        }
+    }
+    match reason {
+        Stop::Asked => Ok(()),
+        Stop::LeaseLost => Err(ControllerError::LeaseLost),
+    }
+}
+
+/// Says what went wrong with the watch. What went wrong with an object has been said already.
+fn report(error: Option<RuntimeError<ReconcileError, watcher::Error>>) {
+    match error {
+        Some(RuntimeError::QueueError(error)) => {
+            tracing::warn!("The HostMigrations cannot be watched: {}. Trying again.", in_words(&error));
+        }
+        Some(RuntimeError::RunnerError(error)) => tracing::warn!("The controller's queue has stopped: {error}."),
+        // An object that is gone needs nothing.
+        Some(RuntimeError::ReconcilerFailed(..) | RuntimeError::ObjectNotFound(_)) | None => {}
+    }
+}
+
+fn in_words(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Cause::from(error).to_string(),
+        watcher::Error::WatchError(status) => Cause::from(status.as_ref()).to_string(),
+        watcher::Error::NoResourceVersion => "the list came without a resourceVersion".to_owned(),
+    }
+}

@@ -1,0 +1,196 @@
+//! From a `HostMigration` to its switch, and back to what the object says about it.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use kube::runtime::controller::Action;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::decision::{self, Decision, decide};
+use super::engine::{Engine, SwitchRequest};
+use super::events::Events;
+use super::logs;
+use super::metrics::Metrics;
+use super::objects::{HostMigrations, ReadError, typed};
+use super::patch::{self, Ending};
+use crate::hostmigration::HostMigration;
+use crate::task::cluster::Cause;
+use crate::task::output::Output;
+
+/// How often the end of a switch is written at once when others change the object at the same time.
+const ATTEMPTS: usize = 5;
+
+/// What the controller works with.
+pub struct Context<E> {
+    /// The objects.
+    pub objects: HostMigrations,
+    /// Carries out the switches.
+    pub engine: E,
+    /// Tells the cluster's users.
+    pub events: Events,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Knows the secrets that no log line may show.
+    pub secrets: Output,
+    /// Turns true when nothing new is to be begun.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Why an object is to be looked at again later.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// It could not be read or changed.
+    #[error(transparent)]
+    Object(#[from] ReadError),
+    /// Others have changed it each time its end was to be written.
+    #[error("The end of the switch could not be written: others changed the HostMigration {ATTEMPTS} times meanwhile")]
+    AlwaysChanged,
+    /// The switch has not ended.
+    #[error("The switch has not ended and will be continued: {0}")]
+    NotEnded(String),
+}
+
+/// Does what the object asks for.
+pub async fn reconcile<E: Engine>(
+    object: Arc<DynamicObject>,
+    context: Arc<Context<E>>,
+) -> Result<Action, ReconcileError> {
+    let known = match typed(&object) {
+        Ok(known) => known,
+        Err(malformed) => {
+            tracing::warn!("{malformed}");
+            return Ok(Action::await_change());
+        }
+    };
+    if *context.stopping.borrow() || decide(&known) == Decision::Nothing {
+        return Ok(Action::await_change());
+    }
+    // What the watch has brought may be older than what this controller wrote itself a moment ago.
+    if let Some(current) = context.objects.read(&known).await? {
+        match decide(&current) {
+            Decision::Start => context.start(current).await?,
+            Decision::Resume => context.resume(current).await?,
+            Decision::RemoveFinalizer => context.remove_finalizer(&current).await?,
+            Decision::Nothing => {}
+        }
+    }
+    Ok(Action::await_change())
+}
+
+/// When to look at an object again after a failure.
+pub fn after_failure(object: &DynamicObject, error: &ReconcileError) -> Action {
+    let wait = typed(object).map(|object| decision::wait_before_next(&object, Timestamp::now())).unwrap_or_default();
+    tracing::warn!(
+        namespace = object.namespace(),
+        hostmigration = object.name_any(),
+        "{error}. Trying again in {} s.",
+        wait.as_secs()
+    );
+    Action::requeue(wait)
+}
+
+impl<E: Engine> Context<E> {
+    async fn start(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        let object = self.objects.patch(&object, patch::start(&object, Timestamp::now())).await?;
+        self.metrics.started.inc();
+        say(&object, "The switch is begun.");
+        let note =
+            format!("Switching with namespace {}", object.spec.destination_namespace.as_deref().unwrap_or("(none)"));
+        // At the same time: an event is not worth a delay.
+        let (carried_out, ()) = tokio::join!(self.carry_out(object.clone()), self.events.started(&object, &note));
+        carried_out
+    }
+
+    async fn resume(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        self.metrics.resumed.inc();
+        say(&object, "The switch was begun earlier and is continued.");
+        self.carry_out(object).await
+    }
+
+    async fn remove_finalizer(&self, object: &HostMigration) -> Result<(), ReconcileError> {
+        match self.objects.patch(object, patch::remove_finalizer(object)).await {
+            Err(error) if !matches!(error.cause(), Some(Cause::NotFound(_))) => Err(error.into()),
+            _ => {
+                say(object, "The deleted object's finalizer is removed.");
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the engine carry out the switch and writes on the object how it ended.
+    async fn carry_out(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        let request = match self.request(&object) {
+            Ok(request) => request,
+            Err(error) => return self.finish(object, &Ending::Failed(error.to_string())).await.map(drop),
+        };
+        let begun = Instant::now();
+        self.metrics.under_way.inc();
+        let switched = self.engine.switch(request.clone()).await;
+        self.metrics.under_way.dec();
+        let ending = match switched {
+            Ok(switched) => Ending::Completed(switched),
+            Err(failed) if failed.try_again => return Err(ReconcileError::NotEnded(failed.sentence)),
+            Err(failed) => Ending::Failed(failed.sentence),
+        };
+        self.metrics.duration.observe(begun.elapsed().as_secs_f64());
+        if self.finish(object, &ending).await? {
+            self.engine.after_recorded(&request).await;
+        }
+        Ok(())
+    }
+
+    fn request(&self, object: &HostMigration) -> Result<SwitchRequest, decision::DestinationError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        Ok(SwitchRequest {
+            active_namespace: decision::destination(object)?.to_owned(),
+            output: logs::switch_output(&namespace, &name, self.secrets.clone()),
+            standby_namespace: namespace,
+            object_name: name,
+            object_uid: object.uid().unwrap_or_default(),
+        })
+    }
+
+    /// Writes how the switch ended and tells everybody. Answers whether the object still was there to be written on.
+    async fn finish(&self, object: HostMigration, ending: &Ending) -> Result<bool, ReconcileError> {
+        let written = self.record(object.clone(), ending).await?;
+        say(&object, &format!("The switch has {}: {}", ending.kind(), ending.text()));
+        match ending {
+            Ending::Completed(_) => self.metrics.completed.inc(),
+            Ending::Failed(_) => self.metrics.failed.inc(),
+        };
+        if written {
+            self.events.ended(&object, ending).await;
+        } else {
+            say(&object, "The object was deleted meanwhile, so its end is written nowhere but here.");
+        }
+        Ok(written)
+    }
+
+    /// Writes how the switch ended; false when the object is gone.
+    async fn record(&self, mut object: HostMigration, ending: &Ending) -> Result<bool, ReconcileError> {
+        for _ in 0..ATTEMPTS {
+            let Err(error) = self.objects.patch(&object, patch::end(&object, ending, Timestamp::now())).await else {
+                return Ok(true);
+            };
+            match error.cause() {
+                Some(Cause::NotFound(_)) => return Ok(false),
+                Some(Cause::Conflict) => match self.objects.read(&object).await? {
+                    None => return Ok(false),
+                    // The write was carried out, only its answer was lost.
+                    Some(current) if ending.is_recorded_on(&current) => return Ok(true),
+                    Some(current) => object = current,
+                },
+                _ => return Err(error.into()),
+            }
+        }
+        Err(ReconcileError::AlwaysChanged)
+    }
+}
+
+/// A line of the log about an object.
+fn say(object: &HostMigration, line: &str) {
+    tracing::info!(namespace = object.namespace(), hostmigration = object.name_any(), "{line}");
+}
