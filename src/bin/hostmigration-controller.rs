@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lagoon_task::Output;
 use lagoon_task::controller::arguments::HELP;
-use lagoon_task::controller::{self, Arguments, Engine, Options, SwitchFailed, SwitchRequest, SwitchedHosts, logs};
+use lagoon_task::controller::{self, Arguments, Options, RouteEngine, logs};
 
 /// How the controller names itself to the API server and to the operator who asks for `--version`.
 const NAME: &str = concat!("hostmigration-controller/", env!("CARGO_PKG_VERSION"));
@@ -31,22 +31,10 @@ fn main() -> ExitCode {
 fn run(options: Options) -> ExitCode {
     logs::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map(|runtime| runtime.block_on(controller::run(NAME, options, |_, _| NotBuiltIn))) {
+    match runtime.map(|runtime| runtime.block_on(controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster)))) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => logs::failure(error),
         Err(error) => logs::failure(error),
     }
     ExitCode::FAILURE
-}
-
-/// Stands in for the switch engine.
-struct NotBuiltIn;
-
-impl Engine for NotBuiltIn {
-    async fn switch(&self, _: SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
-        let sentence = "This build of the controller has no switch engine. Nothing has changed.".to_owned();
-        Err(SwitchFailed { sentence, try_again: false })
-    }
-
-    async fn after_recorded(&self, _: &SwitchRequest) {}
 }

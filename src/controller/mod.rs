@@ -15,6 +15,7 @@ pub mod objects;
 pub mod patch;
 pub mod reconcile;
 pub mod server;
+pub mod switching;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 pub use arguments::{Arguments, Options};
 pub use engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
+pub use switching::RouteEngine;
 
 use crate::task::cluster::{Cluster, ConnectError};
 use crate::task::environment::{Environment, EnvironmentError};

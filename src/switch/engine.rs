@@ -113,9 +113,8 @@ impl<'a> Switch<'a> {
 
     /// Notes in the journal that Lagoon has been handed the result. If that fails the next run hands it over again.
     pub async fn reported(&self, carried: Carried<'_>) {
-        if let Some(mut journal) = carried.journal.filter(|journal| journal.head.state == State::Switched) {
-            journal.head.state = State::Reported;
-            let _ = journal.write_head().await;
+        if let Some(journal) = carried.journal {
+            note(*journal).await;
         }
     }
 
@@ -258,6 +257,21 @@ impl<'a> Switch<'a> {
         } else {
             told(&moves, cause, &places)
         }
+    }
+}
+
+/// Notes in the journal of a namespace, if a switch there is done, that its end has been recorded.
+pub async fn note_reported(cluster: &Cluster, namespace: &str) {
+    if let Ok(Some(journal)) = journal::find(cluster, namespace).await {
+        note(journal).await;
+    }
+}
+
+/// If this fails the result is handed over once more by the next run.
+async fn note(mut journal: Journal<'_>) {
+    if journal.head.state == State::Switched {
+        journal.head.state = State::Reported;
+        let _ = journal.write_head().await;
     }
 }
 

@@ -24,7 +24,7 @@ mod resume;
 mod sure;
 mod table;
 
-pub use engine::{Carried, Ready, Switch};
+pub use engine::{Carried, Ready, Switch, note_reported};
 pub use error::SwitchError;
 pub use moves::{Goal, MoveError, Place, Places};
 

@@ -41,8 +41,8 @@ impl<'a> Moves<'a> {
     /// Copies what goes along before any route moves. What a name on the other side is needed for comes later.
     pub(in crate::switch) async fn copy_companions(&self) -> Result<(), MoveError> {
         let book = self.read_book();
-        let copies = book.secrets.iter().map(|secret| self.copy(secret));
-        stream::iter(copies).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        let copies = stream::iter(book.secrets).map(|entry| async move { self.copy(&entry).await });
+        copies.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         for certificate in book.certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
             self.create_certificate(certificate, certificate.home.other()).await?;
         }
@@ -272,12 +272,14 @@ impl<'a> Moves<'a> {
             }
         }
         let kept = self.secrets_kept_supplied().await?;
-        let originals = book.secrets.iter().filter(|entry| entry.way != SecretWay::Exchange).filter(|entry| {
-            !kept.contains(&(entry.home, entry.name.clone()))
+        let mut originals = book.secrets;
+        originals.retain(|entry| {
+            entry.way != SecretWay::Exchange
+                && !kept.contains(&(entry.home, entry.name.clone()))
                 && !routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.name))
         });
-        let deletes = originals.map(|entry| self.delete_original(entry));
-        stream::iter(deletes).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        let deletes = stream::iter(originals).map(|entry| async move { self.delete_original(&entry).await });
+        deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         self.delete_parked().await
     }
 
@@ -359,8 +361,8 @@ impl<'a> Moves<'a> {
             self.create_certificate(entry, entry.home).await?;
             self.delete_certificate(entry, entry.home.other()).await?;
         }
-        let undone = book.secrets.iter().map(|entry| self.undo_copy(entry));
-        stream::iter(undone).buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        let undone = stream::iter(book.secrets).map(|entry| async move { self.undo_copy(&entry).await });
+        undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         self.delete_parked().await
     }
 
