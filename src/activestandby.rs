@@ -57,7 +57,7 @@ pub async fn switch(task: Context) -> Result<String, Failure> {
         (None, Some(source_namespace), Some(destination_namespace)) => {
             let dry_run = payload.dry_run;
             let asked = direct_way::Asked { names, source_namespace, destination_namespace, dry_run };
-            direct_way::switch(&task, &asked).await
+            Box::pin(direct_way::switch(&task, &asked)).await
         }
         (None, None, None) => Err(missing(
             "the field `crd`, the HostMigration to create, is missing, and so are `sourceNamespace` and `destinationNamespace`",

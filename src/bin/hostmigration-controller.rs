@@ -31,7 +31,9 @@ fn main() -> ExitCode {
 fn run(options: Options) -> ExitCode {
     logs::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map(|runtime| runtime.block_on(controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster)))) {
+    match runtime
+        .map(|runtime| runtime.block_on(controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster))))
+    {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => logs::failure(error),
         Err(error) => logs::failure(error),

@@ -29,15 +29,12 @@ impl RouteEngine {
     async fn try_to_switch(&self, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
         self.same_project(request).await?;
         let names = Sides { standby: request.standby_namespace.clone(), active: request.active_namespace.clone() };
-        let holder = Holder {
-            kind: KIND.to_owned(),
-            name: request.object_name.clone(),
-            uid: request.object_uid.clone(),
-        };
+        let holder =
+            Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
         let switch = Switch::new(&self.cluster, &listener, names, holder);
-        let ready = switch.prepare().await?;
-        let carried = switch.carry_out(ready).await?;
+        let ready = Box::pin(switch.prepare()).await?;
+        let carried = Box::pin(switch.carry_out(ready)).await?;
         let (to_standby, to_active) = (&carried.moved.to_standby, &carried.moved.to_active);
         let summary = format!(
             "moved {} to {}, {} to {}",

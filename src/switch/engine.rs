@@ -8,7 +8,7 @@ use futures::future::try_join;
 
 use super::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, State, VERSION};
 use super::moves::{Goal, MoveError, Moves, Places};
-use super::observe::{Groups, Looking};
+use super::observe::Looking;
 use super::plan::plan;
 use super::side::{Side, Sides};
 use super::{Caller, SwitchError, probe, replay, resume, table};
@@ -43,7 +43,6 @@ pub struct Planned<'a> {
     book: Book,
     notes: Vec<String>,
     places: Places,
-    groups: Groups,
     previous: Option<Journal<'a>>,
 }
 
@@ -88,14 +87,14 @@ impl<'a> Switch<'a> {
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
-        let groups = observed.groups;
+        drop(observed);
         let switch_id = replay::new_switch_id();
         let mut book = plan.book;
         let problems = probe::probe(looking, &switch_id, &mut book).await?;
         if !problems.is_empty() {
             return Err(SwitchError::Problems(problems));
         }
-        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, groups, previous })))
+        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, previous })))
     }
 
     /// Carries out what [`prepare`](Self::prepare) found. Must be awaited to its end once it has begun.
@@ -183,7 +182,7 @@ impl<'a> Switch<'a> {
             routes: None,
         };
         let journal = Journal::begin(self.cluster, head, &planned.book, planned.previous).await?;
-        let moves = self.moves(journal, planned.book, planned.groups);
+        let moves = self.moves(journal, planned.book);
         // Both switches write first and look then, so at least one of two sees the other.
         if let Err(error) = self.no_switch_back_under_way().await {
             return Err(abandon(moves, error).await);
@@ -199,13 +198,12 @@ impl<'a> Switch<'a> {
 
     async fn go_on(&'a self, mut journal: Journal<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let groups = self.looking().groups().await?;
         let book = journal.book().await?;
         if journal.head.holder != self.holder {
             journal.head.holder = self.holder.clone();
             journal.write_head().await?;
         }
-        let moves = self.moves(journal, book, groups);
+        let moves = self.moves(journal, book);
         let (places, _) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
         match moves.copy_companions().await {
             Ok(()) => self.move_all(moves, places).await,
@@ -213,12 +211,11 @@ impl<'a> Switch<'a> {
         }
     }
 
-    fn moves(&'a self, journal: Journal<'a>, book: Book, groups: Groups) -> Moves<'a> {
+    fn moves(&'a self, journal: Journal<'a>, book: Book) -> Moves<'a> {
         Moves {
             looking: self.looking(),
             caller: self.caller,
             switch: journal.head.switch_id.clone(),
-            groups,
             journal: tokio::sync::Mutex::new(journal),
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
@@ -247,11 +244,11 @@ impl<'a> Switch<'a> {
     async fn undo(&self, moves: Moves<'a>, cause: &MoveError) -> SwitchError {
         let cause = cause.to_string();
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
-        let Ok((places, _)) = moves.look().await else { return untold(cause) };
+        let Ok((places, _)) = moves.look().await else { return untold(&cause) };
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }
-        let Ok((places, _)) = moves.look().await else { return untold(cause) };
+        let Ok((places, _)) = moves.look().await else { return untold(&cause) };
         if unsettled(&moves, &places, Goal::AsBefore).is_empty() {
             abandon(moves, SwitchError::Undone { cause }).await
         } else {
@@ -289,12 +286,12 @@ fn not_ended(error: &MoveError) -> SwitchError {
 
 /// The last line of the journal but one.
 async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
-    let moved = moves.read_book().moved();
+    let routes = moves.read_book().moved();
     let mut journal = moves.journal.into_inner();
     journal.head.state = State::Switched;
-    journal.head.routes = Some(moved.clone());
+    journal.head.routes = Some(routes.clone());
     journal.write_head().await?;
-    Ok(Carried { moved, is_repeated: false, journal: Some(Box::new(journal)) })
+    Ok(Carried { moved: routes, is_repeated: false, journal: Some(Box::new(journal)) })
 }
 
 /// Takes back what was prepared, with all routes at home, and removes the journal.
@@ -337,7 +334,7 @@ fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
     SwitchError::Unended { cause, offline, elsewhere }
 }
 
-fn untold(cause: String) -> SwitchError {
+fn untold(cause: &str) -> SwitchError {
     let cause = format!("{cause}; where each route is by now could not be seen");
     SwitchError::Unended { cause, offline: Vec::new(), elsewhere: Vec::new() }
 }

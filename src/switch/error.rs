@@ -89,40 +89,37 @@ impl SwitchError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Look(error) => error.cause().may_pass(),
-            Self::Journal(JournalError::Cluster(error)) => error.cause().may_pass(),
-            Self::Journal(JournalError::Taken { .. }) | Self::Running { .. } | Self::Stopped => true,
-            Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => true,
-            Self::Journal(_) | Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
+            Self::Look(error) | Self::Journal(JournalError::Cluster(error)) => error.cause().may_pass(),
+            Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
+            Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
+            Self::Running { .. } | Self::Stopped | Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => {
+                true
+            }
         }
     }
 }
 
 fn problems(problems: &[Problem]) -> String {
-    let mut text = match problems.len() {
-        1 => "The switch cannot be carried out, for one reason:\n".to_owned(),
-        count => format!("The switch cannot be carried out, for {count} reasons:\n"),
-    };
-    for problem in problems {
-        text.push_str(&format!("- {problem}\n"));
-    }
-    text.push_str(NOTHING);
-    text
+    let reasons = if problems.len() == 1 { "one reason".to_owned() } else { format!("{} reasons", problems.len()) };
+    format!("The switch cannot be carried out, for {reasons}:\n{}{NOTHING}", bullets(problems))
 }
 
 fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
-    let mut text = format!("The switch is not finished: {cause}.");
+    let mut parts = vec![format!("The switch is not finished: {cause}.")];
     if !offline.is_empty() {
-        text.push_str("\nOFFLINE at the moment (the task has a full copy of each of these routes in its journal):\n");
-        offline.iter().for_each(|route| text.push_str(&format!("- {route}\n")));
+        let title = "OFFLINE at the moment (the journal of the switch has a full copy of each of these routes):";
+        parts.push(format!("{title}\n{}", bullets(offline).trim_end()));
     }
     if !elsewhere.is_empty() {
-        text.push_str("\nThe other routes are live:\n");
-        elsewhere.iter().for_each(|route| text.push_str(&format!("- {route}\n")));
+        parts.push(format!("The other routes are live:\n{}", bullets(elsewhere).trim_end()));
     }
-    if !text.ends_with('\n') {
-        text.push(' ');
-    }
-    text.push_str("Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.");
-    text
+    parts.push(
+        "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.".to_owned(),
+    );
+    parts.join("\n")
+}
+
+fn bullets<T: std::fmt::Display>(list: &[T]) -> String {
+    let entries: Vec<String> = list.iter().map(|entry| format!("- {entry}\n")).collect();
+    entries.concat()
 }

@@ -31,7 +31,7 @@ pub(super) struct Looking<'a> {
 }
 
 /// The API groups that a cluster has.
-pub(super) type Groups = BTreeSet<String>;
+type Groups = BTreeSet<String>;
 
 impl<'a> Looking<'a> {
     /// Everything that a plan needs.
@@ -50,21 +50,25 @@ impl<'a> Looking<'a> {
         if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) {
             self.look_closer(&mut observed, &groups).await?;
         }
-        observed.groups = groups;
         Ok(observed)
     }
 
-    /// The routes of all kinds that the cluster has.
-    pub(super) async fn routes(&self, side: Side, groups: &Groups) -> Result<Vec<Route>, ClusterError> {
+    /// The routes of these kinds.
+    pub(super) async fn routes(
+        &self,
+        side: Side,
+        kinds: impl Iterator<Item = &'static dyn RouteKind>,
+        read: fn(&'static dyn RouteKind, &Value, &str) -> Route,
+    ) -> Result<Vec<Route>, ClusterError> {
         let namespace = self.names.of(side);
-        let lists = kinds(groups).map(|kind| async move {
+        let lists = kinds.map(|kind| async move {
             let objects = self.cluster.objects(&kind.resource(), namespace);
-            objects.list(|object| Route::read(kind, &object, namespace)).await
+            objects.list(|object| read(kind, &object, namespace)).await
         });
         Ok(try_join_all(lists).await?.into_iter().flatten().collect())
     }
 
-    pub(super) async fn groups(&self) -> Result<Groups, ClusterError> {
+    async fn groups(&self) -> Result<Groups, ClusterError> {
         let error = |cause| ClusterError::List { kind: "APIGroup".to_owned(), namespace: String::new(), cause };
         let groups = self.cluster.ask(self.cluster.client_ref().list_api_groups()).await.map_err(error)?;
         Ok(groups.groups.into_iter().map(|group| group.name).collect())
@@ -92,7 +96,7 @@ impl<'a> Looking<'a> {
             let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), name);
             services.list_metadata().await
         };
-        let (routes, services) = try_join(self.routes(side, groups), services).await?;
+        let (routes, services) = try_join(self.routes(side, kinds(groups), Route::read), services).await?;
         let mut namespace = Namespace {
             name: name.clone(),
             routes,
@@ -321,7 +325,7 @@ impl<'a> Looking<'a> {
 }
 
 /// The kinds of routes that this cluster has.
-pub(super) fn kinds(groups: &Groups) -> impl Iterator<Item = &'static dyn RouteKind> {
+fn kinds(groups: &Groups) -> impl Iterator<Item = &'static dyn RouteKind> {
     KINDS.into_iter().filter(|kind| kind.is_built_in() || groups.contains(&kind.resource().group))
 }
 

@@ -15,8 +15,6 @@ pub struct Observed {
     pub destinations: BTreeMap<(Side, String), SecretThere>,
     /// Namespaces whose `ReferenceGrants` may not be read.
     pub unreadable_grants: BTreeSet<String>,
-    /// The API groups that the cluster has.
-    pub groups: BTreeSet<String>,
     /// The `ReferenceGrants` of all namespaces that routes name.
     pub grants: Vec<Grant>,
 }

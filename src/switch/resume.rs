@@ -38,7 +38,7 @@ fn pod_has_ended(pod: &Value) -> bool {
 /// The last of its conditions that says how far it is, says that it has ended.
 fn migration_has_ended(migration: &Value) -> bool {
     let conditions = migration.pointer("/status/conditions").and_then(Value::as_array);
-    let kinds = conditions.into_iter().flatten().filter_map(|condition| condition["type"].as_str());
-    let last = kinds.filter(|kind| ["started", "completed", "failed"].contains(kind)).last();
+    let mut kinds = conditions.into_iter().flatten().filter_map(|condition| condition["type"].as_str());
+    let last = kinds.rfind(|kind| ["started", "completed", "failed"].contains(kind));
     last.is_some_and(|kind| kind != "started")
 }

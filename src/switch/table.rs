@@ -24,7 +24,7 @@ pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
             names.of(route.home).clone(),
             names.of(route.home.other()).clone(),
             gap.to_owned(),
-            or_none(secrets(book, route)),
+            or_none(&secrets(book, route)),
         ]);
     }
     aligned(&rows)
@@ -32,7 +32,7 @@ pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
 
 fn hosts(route: &RouteEntry) -> String {
     let hosts = route.urls.iter().map(|url| url.split_once("://").map_or(url.as_str(), |(_, host)| host));
-    or_none(hosts.map(str::to_owned).collect())
+    or_none(&hosts.map(str::to_owned).collect::<Vec<_>>())
 }
 
 fn secrets(book: &Book, route: &RouteEntry) -> Vec<String> {
@@ -40,7 +40,7 @@ fn secrets(book: &Book, route: &RouteEntry) -> Vec<String> {
     route.secrets.iter().filter(goes).cloned().collect()
 }
 
-fn or_none(list: Vec<String>) -> String {
+fn or_none(list: &[String]) -> String {
     if list.is_empty() { "-".to_owned() } else { list.join(",") }
 }
 

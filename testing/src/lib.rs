@@ -24,6 +24,7 @@
 //! ```
 
 mod audit;
+mod content;
 mod control_plane;
 mod error;
 mod launcher;
@@ -33,6 +34,7 @@ mod task;
 use std::time::Duration;
 
 pub use audit::Request;
+pub use content::{ingress, service, tls_secret};
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
 pub use launcher::{LagoonEnvironment, Launcher};

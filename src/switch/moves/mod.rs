@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
-use kube::api::ApiResource;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -19,8 +18,8 @@ pub(super) use secrets::Copied;
 
 use super::components::{Component, components};
 use super::journal::{Book, Journal, JournalError, RouteEntry};
-use super::observe::{Groups, Looking};
-use super::route::{Route, kind_named};
+use super::observe::Looking;
+use super::route::{KINDS, Route, RouteKind, kind_named};
 use super::side::{Side, Sides};
 use super::sure::SureError;
 use super::{CONCURRENT, Caller};
@@ -102,7 +101,6 @@ pub(super) struct Moves<'a> {
     pub(super) looking: Looking<'a>,
     pub(super) caller: &'a dyn Caller,
     pub(super) switch: String,
-    pub(super) groups: Groups,
     pub(super) journal: tokio::sync::Mutex<Journal<'a>>,
     pub(super) book: Mutex<Book>,
     /// Secrets that this run has copied.
@@ -132,27 +130,24 @@ impl<'a> Moves<'a> {
     }
 
     pub(super) fn objects(&self, kind: &str, side: Side) -> Result<Objects<'a>, MoveError> {
-        let resource = self.resource(kind)?;
+        let resource = kind_named(kind).ok_or_else(|| MoveError::Kind(kind.to_owned()))?.resource();
         Ok(self.looking.cluster.objects(&resource, self.names().of(side)))
     }
 
-    fn resource(&self, kind: &str) -> Result<ApiResource, MoveError> {
-        Ok(kind_named(kind).ok_or_else(|| MoveError::Kind(kind.to_owned()))?.resource())
+    /// The kinds of routes that the book has.
+    fn kinds(&self) -> Vec<&'static dyn RouteKind> {
+        let book = self.book();
+        let has = |kind: &&'static dyn RouteKind| book.routes.iter().any(|route| route.kind == kind.resource().kind);
+        KINDS.into_iter().filter(has).collect()
     }
 
-    /// Looks which routes are where.
+    /// Looks which routes are where. The book has their manifests.
     pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
-        let (mut standby, mut active) = futures::future::try_join(
-            self.looking.routes(Side::Standby, &self.groups),
-            self.looking.routes(Side::Active, &self.groups),
-        )
-        .await?;
+        let look = |side| self.looking.routes(side, self.kinds().into_iter(), Route::without_manifest);
+        let (standby, active) = futures::future::try_join(look(Side::Standby), look(Side::Active)).await?;
         let mut places = Places::default();
-        for (side, routes) in [(Side::Standby, &mut standby), (Side::Active, &mut active)] {
-            places.add(side, routes);
-            // The book has the manifests.
-            routes.iter_mut().for_each(|route| route.manifest = None);
-        }
+        places.add(Side::Standby, &standby);
+        places.add(Side::Active, &active);
         Ok((places, Sides { standby, active }))
     }
 

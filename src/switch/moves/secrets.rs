@@ -79,7 +79,7 @@ impl<'a> Moves<'a> {
         let (kept, is_new) = self.put(&there, &copy).await?;
         match same_content(&original, &kept) {
             true => {}
-            false if is_new => return Err(self.unlike(&entry.name, &there, "its copy is not like the original")),
+            false if is_new => return Err(unlike(&entry.name, &there, "its copy is not like the original")),
             // One of the two has been renewed since an earlier run made the copy: both stay.
             false => return Ok(()),
         }
@@ -108,7 +108,7 @@ impl<'a> Moves<'a> {
         let name = stand_in_name(&self.switch, "Secret", &entry.name);
         let (kept, _) = self.put(&there, &parked(&old, there.namespace(), &name, &self.switch)).await?;
         if !same_content(&old, &kept) {
-            return Err(self.unlike(&entry.name, &there, "it could not be put aside"));
+            return Err(unlike(&entry.name, &there, "it could not be put aside"));
         }
         sure::delete(&there, &Metadata::of(&old)).await?;
         Ok(())
@@ -128,21 +128,16 @@ impl<'a> Moves<'a> {
                 let wanted = parked(&secret, there.namespace(), &parked_name, &self.switch);
                 let (kept, _) = self.put(&there, &wanted).await?;
                 if !same_content(&secret, &kept) {
-                    return Err(self.unlike(name, &there, "it could not be put aside"));
+                    return Err(unlike(name, &there, "it could not be put aside"));
                 }
                 return Ok(());
             }
         }
-        Err(self.unlike(name, &there, "it has gone"))
+        Err(unlike(name, &there, "it has gone"))
     }
 
     fn is_of(&self, secret: &Value, home: Side, side: Side) -> bool {
         belongs(&Metadata::of(secret), home, side, &self.switch)
-    }
-
-    fn unlike(&self, name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
-        let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());
-        MoveError::Secret { name, namespace, reason: reason.to_owned() }
     }
 
     /// Has the Secret of this name on `side` be the one whose home is `home`. The one that is there has been put aside,
@@ -154,7 +149,7 @@ impl<'a> Moves<'a> {
             return Ok(());
         }
         let Some(source) = self.find(name, home).await? else {
-            return Err(self.unlike(name, &objects, "the one that is to take its place has gone"));
+            return Err(unlike(name, &objects, "the one that is to take its place has gone"));
         };
         let wanted = if side == home {
             returned(&source, objects.namespace(), &self.switch)
@@ -168,7 +163,7 @@ impl<'a> Moves<'a> {
         };
         let elsewhere = self.find_beside(name, home.other(), side).await?;
         if !elsewhere.is_some_and(|other| same_content(&other, &present)) {
-            return Err(self.unlike(name, &objects, "its content is nowhere else, so it is not overwritten"));
+            return Err(unlike(name, &objects, "its content is nowhere else, so it is not overwritten"));
         }
         self.overwrite(&objects, &present, wanted, home, side).await
     }
@@ -400,4 +395,9 @@ impl<'a> Moves<'a> {
         sure::create(&there, &at_home(&old, there.namespace()), &|existing| same_content(existing, &old)).await?;
         Ok(())
     }
+}
+
+fn unlike(name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
+    let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());
+    MoveError::Secret { name, namespace, reason: reason.to_owned() }
 }

@@ -114,6 +114,12 @@ impl Route {
         }
     }
 
+    /// The same, for who has its manifest already.
+    #[must_use]
+    pub fn without_manifest(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
+        Self { manifest: None, ..Self::read(kind, object, namespace) }
+    }
+
     /// Whether a switch moves it.
     #[must_use]
     pub fn migrates(&self) -> bool {

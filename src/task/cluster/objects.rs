@@ -156,7 +156,7 @@ impl Objects<'_> {
             }
             Ok(take(object))
         };
-        self.pages(|request, page| request.list(page), read).await
+        self.pages(Request::list, read).await
     }
 
     /// The metadata of each object, in the order of their names.
@@ -165,7 +165,7 @@ impl Objects<'_> {
             let object: OnlyMetadata = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
             Ok(object.metadata)
         };
-        self.pages(|request, page| request.list_metadata(page), read).await
+        self.pages(Request::list_metadata, read).await
     }
 
     async fn pages<T>(

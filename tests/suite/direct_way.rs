@@ -1,0 +1,17 @@
+//! The direct way, from the launch of the pod to the annotation.
+
+use crate::bench::control_plane;
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn routes_and_secrets_change_places_and_lagoon_gets_the_result() {
+    let shop = Shop::with_routes(control_plane().await, "direct").await;
+    let finished = shop.switch().await;
+    println!("{}", finished.log);
+    for request in &finished.requests {
+        println!("{} {} {} {:?} {}", request.verb, request.resource, request.namespace, request.status, request.uri);
+    }
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.result, Some(shop.result()));
+    shop.assert_switched("after one run").await;
+}

@@ -1,0 +1,186 @@
+//! A site as the direct way finds it: two environments with routes, services and Secrets.
+
+use std::collections::BTreeMap;
+
+use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, Running, Task, ingress, service, tls_secret};
+use serde_json::{Value, json};
+
+use crate::bench::Site;
+
+/// Plural names of what a switch moves, or leaves alone.
+pub const INGRESSES: &str = "networking.k8s.io/v1/ingresses";
+pub const SECRETS: &str = "v1/secrets";
+
+/// A site whose standby environment's namespace is `PROJECT-develop` and whose active one's is `PROJECT-main`.
+pub struct Shop<'bench> {
+    pub site: Site<'bench>,
+    pub control_plane: &'bench ControlPlane,
+    pub standby: String,
+    pub active: String,
+}
+
+impl<'bench> Shop<'bench> {
+    /// The two namespaces, each with a Service `web`.
+    pub async fn empty(control_plane: &'bench ControlPlane, project: &str) -> Self {
+        let site = Site::new(control_plane, project).await;
+        let (standby, active) = (site.standby.namespace.clone(), site.active.namespace.clone());
+        let shop = Self { site, control_plane, standby, active };
+        for namespace in [&shop.standby, &shop.active] {
+            shop.add(namespace, vec![service("web")]).await;
+        }
+        shop
+    }
+
+    /// Two routes each way, each with a Secret of its own.
+    pub async fn with_routes(control_plane: &'bench ControlPlane, project: &str) -> Self {
+        let shop = Self::empty(control_plane, project).await;
+        shop.add_routes(&shop.standby, project, &["standby", "preview"]).await;
+        shop.add_routes(&shop.active, project, &["www", "shop"]).await;
+        shop
+    }
+
+    pub async fn add_routes(&self, namespace: &str, project: &str, names: &[&str]) {
+        for name in names {
+            let (host, secret) = (host(project, name), format!("{name}-tls"));
+            self.add(namespace, vec![tls_secret(&secret, &host)]).await;
+            self.add(namespace, vec![ingress(name, &host, "web", Some(&secret))]).await;
+        }
+    }
+
+    pub async fn add(&self, namespace: &str, objects: Vec<Value>) {
+        self.control_plane.create_all(namespace, objects).await.unwrap();
+    }
+
+    /// The payload of a switch, as Lagoon 2.17 sends it.
+    pub fn payload(&self) -> Value {
+        json!({
+            "productionEnvironment": "main",
+            "standbyEnvironment": "develop",
+            "sourceNamespace": self.standby,
+            "destinationNamespace": self.active,
+        })
+    }
+
+    pub fn task(&self) -> Task<'bench> {
+        self.site.task(&self.payload())
+    }
+
+    /// The task, whose requests pass through `proxy`.
+    pub fn task_through(&self, proxy: &FaultProxy) -> Task<'bench> {
+        self.task().variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string())
+    }
+
+    pub async fn launch(&self) -> Running<'bench> {
+        self.task().launch().await.unwrap()
+    }
+
+    /// Switches, to the end.
+    pub async fn switch(&self) -> Finished {
+        self.launch().await.finish().await.unwrap()
+    }
+
+    /// Switches the other way, as Lagoon does once it has recorded a switch.
+    pub async fn switch_back(&self) -> Finished {
+        self.site.launcher.allow_switch(&self.site.active, &self.site.standby).await.unwrap();
+        let payload = json!({
+            "productionEnvironment": "develop",
+            "standbyEnvironment": "main",
+            "sourceNamespace": self.active,
+            "destinationNamespace": self.standby,
+        });
+        let task = self.site.launcher.task(&self.site.active, crate::bench::ACTIVESTANDBY).payload(&payload);
+        let finished = task.launch().await.unwrap().finish().await.unwrap();
+        self.site.launcher.forbid_switch(&self.site.active, &self.site.standby).await.unwrap();
+        finished
+    }
+
+    pub async fn list(&self, namespace: &str, resource: &str) -> Vec<Value> {
+        self.control_plane.list_all(namespace, resource).await.unwrap()
+    }
+
+    /// The names of the objects of a kind in a namespace.
+    pub async fn names(&self, namespace: &str, resource: &str) -> Vec<String> {
+        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        self.list(namespace, resource).await.iter().map(name).collect()
+    }
+
+    /// Ingresses and Secrets of both namespaces without what the server sets and what a switch documents that it
+    /// leaves behind: equal before and after means that nothing has changed.
+    pub async fn content(&self) -> BTreeMap<String, Value> {
+        let mut content = BTreeMap::new();
+        for namespace in [&self.standby, &self.active] {
+            for resource in [INGRESSES, SECRETS] {
+                for object in self.list(namespace, resource).await {
+                    let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+                    content.insert(format!("{namespace} {resource} {name}"), essence(object));
+                }
+            }
+        }
+        content
+    }
+
+    /// Every route and Secret of [`with_routes`](Self::with_routes) is on the other side, and nowhere else.
+    pub async fn assert_switched(&self, why: &str) {
+        for (namespace, routes) in [(&self.standby, ["shop", "www"]), (&self.active, ["preview", "standby"])] {
+            assert_eq!(self.names(namespace, INGRESSES).await, routes, "{why}");
+            let secrets = routes.map(|name| format!("{name}-tls"));
+            assert_eq!(self.names(namespace, SECRETS).await, secrets, "{why}");
+            for secret in self.list(namespace, SECRETS).await {
+                let name = secret["metadata"]["name"].as_str().unwrap();
+                let route = name.trim_end_matches("-tls");
+                let project = &self.site.standby.project;
+                assert_eq!(secret["data"], tls_secret(name, &host(project, route))["data"], "{why}");
+            }
+        }
+    }
+
+    /// The host of every route of [`with_routes`](Self::with_routes) has a live route somewhere.
+    pub async fn assert_all_live(&self, why: &str) {
+        let mut live = Vec::new();
+        for namespace in [&self.standby, &self.active] {
+            for route in self.list(namespace, INGRESSES).await {
+                live.push(route["spec"]["rules"][0]["host"].as_str().unwrap().to_owned());
+            }
+        }
+        for name in ["standby", "preview", "www", "shop"] {
+            let host = host(&self.site.standby.project, name);
+            assert!(live.contains(&host), "{why}: {host} is not among {live:?}");
+        }
+    }
+
+    /// The result that Lagoon gets of a switch of [`with_routes`](Self::with_routes).
+    pub fn result(&self) -> Value {
+        let project = &self.site.standby.project;
+        let url = |name: &str| format!("https://{}", host(project, name));
+        json!({
+            "status": "Completed",
+            "productionEnvironment": "develop",
+            "standbyProductionEnvironment": "main",
+            "productionRoutes": format!("{},{}", url("shop"), url("www")),
+            "standbyRoutes": format!("{},{}", url("preview"), url("standby")),
+            "sourceNamespace": self.standby,
+            "DestinationNamespace": self.active,
+        })
+    }
+}
+
+pub fn host(project: &str, name: &str) -> String {
+    format!("{name}.{project}.example.com")
+}
+
+/// An object without what the server sets and what a switch leaves behind.
+pub fn essence(mut object: Value) -> Value {
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "namespace"] {
+        metadata.remove(field);
+    }
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        for label in ["migrating", "migrated-from", "switch"] {
+            labels.remove(&format!("activestandby.lagoon.sh/{label}"));
+        }
+        if labels.is_empty() {
+            metadata.remove("labels");
+        }
+    }
+    object
+}
