@@ -156,7 +156,9 @@ proptest! {
             let other = expected.remove(second);
             expected[first].extend(other);
         }
-        expected.iter_mut().for_each(|part| part.sort_unstable());
+        for part in &mut expected {
+            part.sort_unstable();
+        }
         expected.sort();
         prop_assert_eq!(parts, expected);
     }

@@ -123,3 +123,7 @@ fn bullets<T: std::fmt::Display>(list: &[T]) -> String {
     let entries: Vec<String> = list.iter().map(|entry| format!("- {entry}\n")).collect();
     entries.concat()
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

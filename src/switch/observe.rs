@@ -383,3 +383,7 @@ fn rights(status: &Value) -> Rights {
             .collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ fn of_spec(spec: Value) -> References {
     read(&with(http_route("www"), &["spec"], spec), STANDBY).references
 }
 
-fn of_rules(rules: Value) -> References {
+fn of_rules(rules: &Value) -> References {
     of_spec(json!({ "rules": rules }))
 }
 
@@ -56,7 +56,7 @@ fn its_hosts_are_https_unless_every_parent_is_plainly_a_listener_without() {
 
 #[test]
 fn its_services_are_told_by_whether_they_need_a_grant() {
-    let references = of_rules(json!([
+    let references = of_rules(&json!([
         { "backendRefs": [{ "name": "web", "port": 80, "weight": 90 }, { "name": "canary", "port": 80, "weight": 0 }] },
         { "backendRefs": [{ "name": "api", "namespace": "backends", "kind": "Service", "group": "" }] },
         { "backendRefs": [{ "name": "own", "namespace": "shop-standby" }] },
@@ -74,7 +74,7 @@ fn its_services_are_told_by_whether_they_need_a_grant() {
 #[test]
 fn a_mirror_sends_requests_to_a_service_too() {
     let mirror = |backend: Value| json!([{ "type": "RequestMirror", "requestMirror": { "backendRef": backend } }]);
-    let references = of_rules(json!([
+    let references = of_rules(&json!([
         { "filters": mirror(json!({ "name": "shadow" })) },
         { "filters": mirror(json!({ "name": "shadow", "namespace": "backends" })) },
         { "backendRefs": [{ "name": "web", "filters": mirror(json!({ "name": "inner" })) }] },
@@ -86,7 +86,7 @@ fn a_mirror_sends_requests_to_a_service_too() {
 #[test]
 fn an_extension_is_traefiks_middleware_or_cannot_be_looked_up() {
     let filter = |group: &str, kind: &str, name: &str| json!({ "type": "ExtensionRef", "extensionRef": { "group": group, "kind": kind, "name": name } });
-    let references = of_rules(json!([{
+    let references = of_rules(&json!([{
         "filters": [
             filter("traefik.io", "Middleware", "login"),
             filter("traefik.containo.us", "Middleware", "old"),

@@ -121,7 +121,7 @@ fn a_route_is_read_with_its_metadata_its_switch_and_its_whole_manifest() {
 fn each_kind_is_found_by_its_name() {
     for kind in KINDS {
         let resource = kind.resource();
-        assert_eq!(kind_named(&resource.kind).map(|found| found.resource()), Some(resource));
+        assert_eq!(kind_named(&resource.kind).map(RouteKind::resource), Some(resource));
     }
     assert!(kind_named("ingress").is_none() && kind_named("").is_none());
     let of = |name: &str| kind_named(name).unwrap().resource();
