@@ -62,6 +62,12 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
             );
             continue;
         }
+        for kind in &here.unseen {
+            findings.note(format!(
+                "The deployer may not see the {kind} objects in namespace \"{}\", so none of them moves.",
+                here.name
+            ));
+        }
         for route in here.movers() {
             Checking { observed, here, there, route }.check(&mut findings);
         }

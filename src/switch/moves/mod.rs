@@ -143,8 +143,13 @@ impl<'a> Moves<'a> {
 
     /// Looks which routes are where. The book has their manifests.
     pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
-        let look = |side| self.looking.routes(side, self.kinds().into_iter(), Route::without_manifest);
+        let look = |side| {
+            let lists =
+                self.kinds().into_iter().map(move |kind| self.looking.routes(side, kind, Route::without_manifest));
+            futures::future::try_join_all(lists)
+        };
         let (standby, active) = futures::future::try_join(look(Side::Standby), look(Side::Active)).await?;
+        let (standby, active) = (standby.concat(), active.concat());
         let mut places = Places::default();
         places.add(Side::Standby, &standby);
         places.add(Side::Active, &active);
