@@ -12,6 +12,7 @@ mod faults;
 mod hello_task;
 mod malformed;
 mod meanwhile;
+mod preflight;
 mod results;
 mod shapes;
 mod shop;
