@@ -12,6 +12,7 @@ mod faults;
 mod hello_task;
 mod malformed;
 mod meanwhile;
+mod payloads;
 mod preflight;
 mod results;
 mod shapes;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceQuota, Service};
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{Finished, Request, TRAEFIK, ingress, tls_secret};
 use serde_json::{Value, json};
 
@@ -235,4 +235,79 @@ async fn an_environment_without_any_service_is_told_so() {
            label."],
     )
     .await;
+}
+
+/// A policy of the cluster for the Ingresses of one namespace, which refuses them in these words. Waits until it is in
+/// force.
+async fn refuse_ingresses(shop: &Shop<'_>, namespace: &str, words: &str) {
+    let name = format!("refuses-{namespace}");
+    let manifests = [
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": { "name": name },
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {
+                    "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+                    "resourceRules": [{
+                        "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
+                        "resources": ["ingresses"],
+                    }],
+                },
+                "validations": [{ "expression": "false", "message": words }],
+            },
+        }),
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": { "name": name },
+            "spec": { "policyName": name, "validationActions": ["Deny"] },
+        }),
+    ];
+    shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    let trial: Ingress = serde_json::from_value(staying("trial", None)).unwrap();
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let mut attempt = tokio::time::interval(std::time::Duration::from_millis(20));
+    while api(shop, namespace).create(&dry_run, &trial).await.is_ok() {
+        attempt.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_refuses_a_route_is_told_in_its_own_words() {
+    let shop = Shop::with_routes(control_plane().await, "policy").await;
+    refuse_ingresses(&shop, &shop.active, "every Ingress needs the annotation example.com/owner").await;
+    let reason = |route: &str| {
+        format!(
+            "- Ingress \"{route}\" in namespace \"policy-develop\": namespace \"policy-main\" does not take it: a policy of \
+             the cluster refuses it: every Ingress needs the annotation example.com/owner. Remove the reason, or ask your \
+             Lagoon administrator."
+        )
+    };
+    refuses(&shop, &[&reason("preview"), &reason("standby")]).await;
+}
+
+#[tokio::test]
+async fn a_service_without_a_ready_endpoint_is_noted_and_the_switch_goes_on() {
+    let shop = Shop::empty(control_plane().await, "idle").await;
+    let slice = |name: &str, ready: &Value| {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": { "name": name, "labels": { "kubernetes.io/service-name": "web" } },
+            "endpoints": [{ "addresses": ["192.0.2.1"], "conditions": { "ready": ready } }],
+        })
+    };
+    shop.add(&shop.standby, vec![slice("web-1", &json!(false)), slice("web-2", &json!(true))]).await;
+    shop.add(&shop.active, vec![slice("web-1", &json!(false))]).await;
+    shop.add(&shop.standby, vec![ingress("standby", "standby.example.com", "web", None)]).await;
+    shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", None)]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let note = |namespace: &str| {
+        format!(
+            "Note: Service \"web\" in namespace \"{namespace}\" has no ready endpoint at the moment; the environment may be \
+             idle, and Lagoon wakes it at the first request.\n"
+        )
+    };
+    assert_eq!(finished.log.matches(&note("idle-main")).count(), 1, "{}", finished.log);
+    assert_eq!(finished.log.matches(&note("idle-develop")).count(), 0, "{}", finished.log);
 }
