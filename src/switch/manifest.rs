@@ -124,7 +124,7 @@ pub fn stand_in(
 /// A Secret under another name, which keeps its content while its name is taken.
 #[must_use]
 pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
-    json!({
+    let mut parked = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
@@ -136,7 +136,9 @@ pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Valu
         },
         "type": secret["type"],
         "data": secret["data"],
-    })
+    });
+    keep_immutable(secret, &mut parked);
+    parked
 }
 
 /// The Secret that [`parked`] has put aside, under its own name again.
@@ -144,13 +146,21 @@ pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Valu
 pub fn unparked(parked: &Value) -> Option<Value> {
     let metadata: Value =
         serde_json::from_str(parked.pointer("/metadata/annotations")?.get(PARKED_METADATA)?.as_str()?).ok()?;
-    Some(json!({
+    let mut secret = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata,
         "type": parked["type"],
         "data": parked["data"],
-    }))
+    });
+    keep_immutable(parked, &mut secret);
+    Some(secret)
+}
+
+fn keep_immutable(from: &Value, to: &mut Value) {
+    if let Some(immutable) = from.get("immutable") {
+        to["immutable"] = immutable.clone();
+    }
 }
 
 const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";
