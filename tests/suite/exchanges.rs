@@ -170,13 +170,6 @@ async fn each_secret_keeps_its_own_labels_and_annotations() {
     assert_exchanged("own-labels", &stock).await;
 }
 
-/// Runs the task through a proxy with this plan.
-async fn switch_through(shop: &Shop<'_>, plan: impl FnMut(&Passing) -> Fault + Send + 'static) -> (Finished, FaultProxy) {
-    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
-    let finished = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
-    (finished, proxy)
-}
-
 fn is_write(passing: &Passing) -> bool {
     passing.method != Method::GET && !passing.uri.contains("dryRun") && !passing.uri.contains("/pods/")
 }
@@ -235,4 +228,66 @@ async fn an_exchange_killed_at_any_request_is_finished_by_the_next_run() {
 #[tokio::test]
 async fn an_exchange_with_gaps_killed_at_any_request_is_finished_by_the_next_run() {
     killed_everywhere("gap-killed", true).await;
+}
+
+/// A plan that lets the write of this number meet `fault`.
+fn at_write(number: usize, fault: Fault) -> impl FnMut(&Passing) -> Fault + Send + 'static {
+    let mut writes = 0;
+    move |passing| {
+        writes += usize::from(is_write(passing));
+        if is_write(passing) && writes == number { fault } else { Fault::None }
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_of_which_one_write_is_refused_is_undone_or_finished_later() {
+    let stock = Stock::pair(["www", "www"], ["tls", "tls"]);
+    let mut undone = 0;
+    for number in 1.. {
+        let why = format!("refused-{number}");
+        let shop = stock.stocked(control_plane().await, &why).await;
+        let before = shop.content().await;
+        let recording = Recording::start(&shop).await;
+        let plan = at_write(number, Fault::AnsweredInstead(403, None));
+        let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+        let first = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+        if proxy.injected().is_empty() {
+            assert!(undone > 5, "only {undone} of {number} were undone");
+            return;
+        }
+        if first.log.contains("nothing has changed") || first.log.contains("Nothing has changed") {
+            assert_eq!(first.exit_code, Some(1), "{why}: {}", first.log);
+            assert_eq!(shop.content().await, before, "{why}: {}", first.log);
+            assert!(shop.names(&shop.standby, "v1/configmaps").await.is_empty(), "{why}");
+            undone += 1;
+        }
+        let finished = shop.switch().await;
+        recording.end().await.assert_always_live(&why);
+        assert_crossed(&shop, &before, &finished, &format!("{why} {:?} {}", proxy.injected(), first.log)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_whose_rights_vanish_at_any_write_is_finished_once_they_are_back() {
+    let stock = Stock::pair(["www", "www"], ["tls", "tls"]);
+    for number in 1.. {
+        let why = format!("forbidden-{number}");
+        let shop = stock.stocked(control_plane().await, &why).await;
+        let before = shop.content().await;
+        let recording = Recording::start(&shop).await;
+        let proxy = FaultProxy::start(shop.control_plane, at_write(number, Fault::RequestHeld)).await.unwrap();
+        let mut running = shop.task_through(&proxy).launch().await.unwrap();
+        tokio::select! {
+            biased;
+            held = proxy.until_held() => drop(held.unwrap()),
+            _ = running.exit() => return assert!(number > 10, "{number} writes are too few for an exchange"),
+        }
+        shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
+        proxy.release();
+        let first = running.finish().await.unwrap();
+        shop.site.launcher.allow_switch(&shop.site.standby, &shop.site.active).await.unwrap();
+        let finished = shop.switch().await;
+        recording.end().await.assert_always_live(&why);
+        assert_crossed(&shop, &before, &finished, &format!("{why} {:?} {}", proxy.injected(), first.log)).await;
+    }
 }

@@ -12,5 +12,6 @@ mod faults;
 mod hello_task;
 mod history;
 mod malformed;
+mod runs;
 mod shop;
 mod trust;
