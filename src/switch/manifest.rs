@@ -181,6 +181,11 @@ pub fn say_the_same(one: &Value, other: &Value) -> bool {
 
 fn comparable(object: &Value) -> Value {
     let mut object = carried(object);
+    if let Some(fields) = object.as_object_mut() {
+        // The server leaves them out of a list of built-in objects.
+        fields.shift_remove("apiVersion");
+        fields.shift_remove("kind");
+    }
     if let Some(metadata) = metadata(&mut object) {
         for place in ["labels", "annotations"] {
             let entries = metadata.get_mut(place).and_then(Value::as_object_mut);
