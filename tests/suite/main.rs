@@ -4,6 +4,8 @@
 
 mod bench;
 mod bench_itself;
+mod controller;
+mod controller_bench;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
