@@ -165,12 +165,12 @@ impl Replica<'_> {
     /// Asks it to stop and waits until it has: by itself, and having asked for nothing that it has no right to.
     pub async fn stop(self) -> Finished {
         self.running.signal("TERM").await.unwrap();
-        self.finish(0).await
+        Box::pin(self.finish(0)).await
     }
 
     /// Waits until it has ended with this exit code, having asked for nothing that it has no right to.
     pub async fn finish(self, exit_code: i32) -> Finished {
-        let finished = self.running.finish().await.unwrap();
+        let finished = Box::pin(self.running.finish()).await.unwrap();
         assert_eq!(finished.exit_code, Some(exit_code), "{}", finished.log);
         let forbidden: Vec<_> = finished.requests.iter().filter(|request| request.status == Some(403)).collect();
         assert!(forbidden.is_empty(), "{forbidden:#?}");

@@ -6,6 +6,7 @@ mod bench;
 mod bench_itself;
 mod controller;
 mod controller_bench;
+mod controller_interrupted;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
