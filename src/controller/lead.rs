@@ -1,4 +1,4 @@
-//! What the replica that holds the Lease does: it watches the
+//! What the replica that holds the Lease does: it ends the switches that nobody else would, then watches the
 //! `HostMigration` objects and has them carried out.
 
 use std::pin::pin;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::engine::Engine;
 use super::leader::Election;
+use super::orphans;
 use super::reconcile::{self, Context, ReconcileError};
 use super::{ControllerError, turned_true};
 use crate::task::cluster::Cause;
@@ -40,6 +41,10 @@ async fn lead_on<E: Engine>(
     stop: &watch::Sender<bool>,
     asked_to_stop: watch::Receiver<bool>,
 ) -> Result<(), ControllerError> {
+    tokio::select! {
+        () = orphans::end_all(&context, || *asked_to_stop.borrow()) => {}
+        () = election.keep() => return Err(ControllerError::LeaseLost),
+    }
     let controller =
         Controller::new_with(context.objects.all(), watcher::Config::default(), context.objects.resource().clone())
             .with_config(Config::default().concurrency(CONCURRENCY))

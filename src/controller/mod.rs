@@ -12,6 +12,7 @@ pub mod leader;
 pub mod logs;
 pub mod metrics;
 pub mod objects;
+mod orphans;
 pub mod patch;
 pub mod reconcile;
 pub mod server;

@@ -106,6 +106,26 @@ async fn a_switch_whose_object_is_deleted_meanwhile_is_ended_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_switch_that_was_interrupted_and_whose_object_is_gone_is_ended_by_the_next_leader() {
+    let held = Held::at_the_first_route("orphan").await;
+    held.controller.kill().await;
+    until(|| held.proxy.held() == 0).await;
+    delete(&held.shop.site, NAME).await;
+    held.turn.delete_lease().await;
+
+    let next = held.turn.start().await;
+    held.turn.until_journal(&held.shop.standby, "switched").await;
+    held.shop.assert_switched("the object is gone").await;
+    next.running.wait_for_line("The switch is completed").await.unwrap();
+    // A later object asks for the same, and it is there already.
+    ask(&held.shop.site, NAME, &held.shop.active).await;
+    let object = held.turn.until_ended(&held.shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    held.shop.assert_switched("asked for once more").await;
+    next.stop().await;
+}
+
+#[tokio::test]
 async fn a_replica_that_loses_the_lease_leaves_its_switch_to_the_one_that_has_it() {
     let held = Held::at_the_first_route("lease-lost").await;
     give_lease_to(&held.turn, "somebody-else").await;
