@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::{Api, ListParams};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, PostParams};
+use lagoon_task::hostmigration::HostMigration;
 use lagoon_task_testing::{ingress, service};
 use serde_json::{Value, json};
 
@@ -63,9 +66,9 @@ async fn the_crd_way_needs_nothing_but_the_task_and_the_controller() {
 
 /// The reasons of the Events in the standby environment's namespace, in the order of the alphabet.
 async fn events(shop: &Shop<'_>) -> Vec<String> {
-    let events: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(shop.site.client(), &shop.standby);
+    let events: Api<Event> = Api::namespaced(shop.site.client(), &shop.standby);
     let events = events.list(&ListParams::default()).await.unwrap();
-    let about = |event: &k8s_openapi::api::events::v1::Event| event.regarding.clone().unwrap().name.unwrap();
+    let about = |event: &Event| event.regarding.clone().unwrap().name.unwrap();
     assert!(events.iter().all(|event| about(event) == NAME), "{events:?}");
     let mut reasons: Vec<String> = events.into_iter().filter_map(|event| event.reason).collect();
     reasons.sort();
@@ -139,6 +142,33 @@ async fn a_destination_that_is_none_or_not_of_the_same_project_fails_and_nothing
 }
 
 #[tokio::test]
+async fn two_namespaces_that_belong_to_no_project_are_not_switched() {
+    let turn = Turn::take().await;
+    let controller = turn.start().await;
+    for name in ["platform", "somebody"] {
+        let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+        let namespaces = Api::<Namespace>::all(turn.client());
+        namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        let route = ingress(name, &format!("{name}.example.com"), "web", None);
+        turn.control_plane.create_all(name, vec![service("web"), route]).await.unwrap();
+    }
+    let object = json!({
+        "apiVersion": "dioscuri.amazee.io/v1",
+        "kind": "HostMigration",
+        "metadata": { "name": NAME, "annotations": { "dioscuri.amazee.io/migrate": "true" } },
+        "spec": { "destinationNamespace": "platform" },
+    });
+    turn.control_plane.create_all("somebody", vec![object]).await.unwrap();
+    let failed = |object: Option<&HostMigration>| {
+        object.is_some_and(|object| last_words(object).contains("does not belong to the same Lagoon project"))
+    };
+    turn.until("somebody", NAME, failed).await;
+    let routes = turn.control_plane.list_all("platform", INGRESSES).await.unwrap();
+    assert_eq!(routes[0]["metadata"]["name"], "platform");
+    controller.stop().await;
+}
+
+#[tokio::test]
 async fn the_archived_controllers_finalizer_does_not_keep_a_deleted_object() {
     let turn = Turn::take().await;
     let shop = Shop::empty(turn.control_plane, "leftover").await;
@@ -156,7 +186,7 @@ async fn the_archived_controllers_finalizer_does_not_keep_a_deleted_object() {
     });
     create(&shop.site, object).await;
     delete(&shop.site, NAME).await;
-    turn.until::<lagoon_task::hostmigration::HostMigration>(&shop.standby, NAME, |object| object.is_none()).await;
+    turn.until::<HostMigration>(&shop.standby, NAME, |object| object.is_none()).await;
     controller.stop().await;
 }
 
@@ -187,9 +217,7 @@ async fn a_switch_and_the_switch_back_leave_everything_as_it_was() {
     object["metadata"]["namespace"] = shop.active.as_str().into();
     object["spec"]["destinationNamespace"] = shop.standby.as_str().into();
     turn.control_plane.create_all(&shop.active, vec![object]).await.unwrap();
-    let ended = |object: Option<&lagoon_task::hostmigration::HostMigration>| {
-        object.is_some_and(|object| conditions(object).len() == 2)
-    };
+    let ended = |object: Option<&HostMigration>| object.is_some_and(|object| conditions(object).len() == 2);
     turn.until(&shop.active, NAME, ended).await;
     let after: BTreeMap<String, Value> = shop.content().await;
     assert_eq!(after, before);
