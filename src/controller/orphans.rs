@@ -48,7 +48,7 @@ async fn journals(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
 }
 
 /// The head of the namespace's journal, if its switch has not ended and was that of a `HostMigration` that is gone.
-async fn orphan(cluster: &Cluster, namespace: &str) -> Result<Option<Head>, OrphanError> {
+pub(super) async fn orphan(cluster: &Cluster, namespace: &str) -> Result<Option<Head>, OrphanError> {
     let Some(head) = journal::find(cluster, namespace).await?.map(|journal| journal.head) else { return Ok(None) };
     // Whoever may write in the namespace may have written this journal, so its names are checked like an object's.
     let is_ours = head.holder.kind == KIND && head.standby_namespace == namespace;
@@ -61,7 +61,7 @@ async fn orphan(cluster: &Cluster, namespace: &str) -> Result<Option<Head>, Orph
 }
 
 #[derive(Debug, thiserror::Error)]
-enum OrphanError {
+pub(super) enum OrphanError {
     #[error(transparent)]
     Journal(#[from] journal::JournalError),
     #[error(transparent)]

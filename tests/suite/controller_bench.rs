@@ -260,12 +260,18 @@ fn is_of_a_switch(passing: &Passing) -> bool {
     !of_no_switch.iter().any(|part| passing.uri.contains(part))
 }
 
-/// Holds the answer to the first create of a route.
-pub async fn holding_the_first_route(turn: &Turn) -> FaultProxy {
+/// Holds the answer to the first create of a route; from then on it does what `then` says.
+pub async fn holding_the_first_route(
+    turn: &Turn,
+    mut then: impl FnMut(&Passing) -> Fault + Send + 'static,
+) -> FaultProxy {
     let mut is_held = false;
     let plan = move |passing: &Passing| {
+        if is_held {
+            return then(passing);
+        }
         let is_create = passing.method == http::Method::POST && !passing.uri.contains("dryRun");
-        if is_held || !is_create || !passing.uri.contains("/ingresses") {
+        if !is_create || !passing.uri.contains("/ingresses") {
             return Fault::None;
         }
         is_held = true;

@@ -1,6 +1,6 @@
 //! Switches of the controller that are interrupted: by its end, by another replica, by the end of their object.
 
-use lagoon_task_testing::FaultProxy;
+use lagoon_task_testing::{Fault, FaultProxy, Passing};
 
 use crate::bench::until;
 use crate::controller_bench::{
@@ -19,9 +19,14 @@ struct Held {
 impl Held {
     /// The first route has been created on the other side.
     async fn at_the_first_route(project: &str) -> Self {
+        Self::and_then(project, |_| Fault::None).await
+    }
+
+    /// The same, and what happens to the requests after it.
+    async fn and_then(project: &str, then: impl FnMut(&Passing) -> Fault + Send + 'static) -> Self {
         let turn = Turn::take().await;
         let shop = Shop::with_routes(turn.control_plane, project).await;
-        let proxy = holding_the_first_route(&turn).await;
+        let proxy = holding_the_first_route(&turn, then).await;
         let controller = turn.start_through(&proxy).await;
         ask(&shop.site, NAME, &shop.active).await;
         proxy.until_held().await.unwrap();
@@ -103,6 +108,26 @@ async fn a_switch_whose_object_is_deleted_meanwhile_is_ended_all_the_same() {
     held.controller.running.wait_for_line("its end is written nowhere but here").await.unwrap();
     let finished = held.controller.stop().await;
     assert!(finished.log.contains("The switch has completed"), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_switch_that_meets_a_fault_after_its_object_was_deleted_is_tried_again() {
+    let mut is_refused = false;
+    let refuse_the_next_look = move |passing: &Passing| {
+        let is_look = passing.method == http::Method::GET && passing.uri.contains("/ingresses?");
+        if is_refused || !is_look {
+            return Fault::None;
+        }
+        is_refused = true;
+        Fault::AnsweredInstead(422, None)
+    };
+    let held = Held::and_then("fault-after-deletion", refuse_the_next_look).await;
+    delete(&held.shop.site, NAME).await;
+    held.proxy.release();
+    held.controller.running.wait_for_line("The object is gone and its switch has not ended").await.unwrap();
+    held.turn.until_journal(&held.shop.standby, "switched").await;
+    held.shop.assert_switched("after a fault").await;
+    held.controller.stop().await;
 }
 
 #[tokio::test]
