@@ -4,6 +4,9 @@
 
 mod bench;
 mod bench_itself;
+mod controller;
+mod controller_bench;
+mod controller_interrupted;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
