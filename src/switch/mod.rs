@@ -21,6 +21,8 @@ mod observe;
 mod probe;
 mod replay;
 mod resume;
+#[cfg(test)]
+mod sample;
 mod sure;
 mod table;
 
