@@ -308,7 +308,7 @@ fn entries(observed: &Observed) -> Vec<RouteEntry> {
 }
 
 fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
-    let manifest = RawValue::from_string(route.manifest.clone()?).ok()?;
+    let manifest = RawValue::from_string(route.manifest.as_deref()?.to_owned()).ok()?;
     Some(RouteEntry {
         kind: route.kind_name(),
         home,

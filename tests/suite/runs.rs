@@ -172,9 +172,10 @@ async fn a_switch_back_is_refused_while_the_switch_is_unfinished() {
 
 #[tokio::test]
 async fn sigterm_before_the_first_move_leaves_nothing_behind() {
-    for (number, wanted) in [(|passing: &Passing| passing.uri.contains("dryRun")) as fn(&Passing) -> bool, creates_secret]
-        .into_iter()
-        .enumerate()
+    for (number, wanted) in
+        [(|passing: &Passing| passing.uri.contains("dryRun")) as fn(&Passing) -> bool, creates_secret]
+            .into_iter()
+            .enumerate()
     {
         let shop = Shop::with_routes(control_plane().await, &format!("stopped-{number}")).await;
         let before = shop.content().await;
