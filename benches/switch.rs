@@ -106,10 +106,6 @@ async fn switch(
     if exit_code != Some(0) {
         return Err(log.into());
     }
-        for r in &requests {
-            println!("{} {} {} {} {}", r.received_at, r.answered_at, r.short(), r.namespace, r.status.unwrap_or(0));
-        }
-    }
     let peak_memory_kib = memory.join().map_err(|_| "The memory could not be watched.")?;
     Ok(Measured { whole, peak_memory_kib, requests })
 }
