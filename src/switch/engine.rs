@@ -286,7 +286,7 @@ fn not_ended(error: &MoveError) -> SwitchError {
 
 /// The last line of the journal but one.
 async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
-    let routes = moves.read_book().moved();
+    let routes = moves.book().moved();
     let mut journal = moves.journal.into_inner();
     journal.head.state = State::Switched;
     journal.head.routes = Some(routes.clone());

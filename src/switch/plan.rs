@@ -62,6 +62,12 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
             );
             continue;
         }
+        for kind in &here.unseen {
+            findings.note(format!(
+                "The deployer may not see the {kind} objects in namespace \"{}\", so none of them moves.",
+                here.name
+            ));
+        }
         for route in here.movers() {
             Checking { observed, here, there, route }.check(&mut findings);
         }
@@ -302,7 +308,7 @@ fn entries(observed: &Observed) -> Vec<RouteEntry> {
 }
 
 fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
-    let manifest = RawValue::from_string(route.manifest.clone()?).ok()?;
+    let manifest = RawValue::from_string(route.manifest.as_deref()?.to_owned()).ok()?;
     Some(RouteEntry {
         kind: route.kind_name(),
         home,

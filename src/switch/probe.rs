@@ -29,14 +29,15 @@ enum Answer {
 pub(super) async fn probe(looking: Looking<'_>, switch: &str, book: &mut Book) -> Result<Vec<Problem>, ClusterError> {
     let names: BTreeSet<(String, Side, String)> =
         book.routes.iter().map(|route| (route.kind.clone(), route.home, route.name.clone())).collect();
-    let ask = |(place, route): (usize, RouteEntry)| {
+    let routes = &book.routes;
+    let ask = |place: usize| {
+        let route = &routes[place];
         // Its name is free there only once the other one of that name has gone.
         let name_is_taken = names.contains(&(route.kind.clone(), route.home.other(), route.name.clone()));
-        async move { Ok((place, ask(looking, switch, &route, name_is_taken).await?)) }
+        async move { Ok((place, ask(looking, switch, route, name_is_taken).await?)) }
     };
-    let routes: Vec<_> = book.routes.iter().cloned().enumerate().collect();
-    let answers: Vec<(usize, Answer)> =
-        stream::iter(routes).map(ask).buffer_unordered(CONCURRENT).try_collect().await?;
+    let asked = stream::iter(0..routes.len()).map(ask).buffer_unordered(CONCURRENT);
+    let answers: Vec<(usize, Answer)> = asked.try_collect().await?;
     let mut problems = Vec::new();
     for (place, answer) in answers {
         match answer {

@@ -10,6 +10,7 @@ use crate::bench::Site;
 /// Plural names of what a switch moves, or leaves alone.
 pub const INGRESSES: &str = "networking.k8s.io/v1/ingresses";
 pub const SECRETS: &str = "v1/secrets";
+pub const CONFIG_MAPS: &str = "v1/configmaps";
 
 /// A site whose standby environment's namespace is `PROJECT-develop` and whose active one's is `PROJECT-main`.
 pub struct Shop<'bench> {

@@ -17,7 +17,7 @@ pub use places::{Place, Places, belongs};
 pub(super) use secrets::Copied;
 
 use super::components::{Component, components};
-use super::journal::{Book, Journal, JournalError, RouteEntry};
+use super::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use super::observe::Looking;
 use super::route::{KINDS, Route, RouteKind, kind_named};
 use super::side::{Side, Sides};
@@ -116,9 +116,10 @@ pub(super) struct Traveller {
 }
 
 impl<'a> Moves<'a> {
-    /// A copy of the book; what others change meanwhile is not in it.
-    pub(super) fn read_book(&self) -> Book {
-        self.book().clone()
+    /// What goes along with the routes.
+    pub(super) fn companions(&self) -> (Vec<SecretEntry>, Vec<CertificateEntry>) {
+        let book = self.book();
+        (book.secrets.clone(), book.certificates.clone())
     }
 
     pub(super) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
@@ -143,8 +144,13 @@ impl<'a> Moves<'a> {
 
     /// Looks which routes are where. The book has their manifests.
     pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
-        let look = |side| self.looking.routes(side, self.kinds().into_iter(), Route::without_manifest);
+        let look = |side| {
+            let lists =
+                self.kinds().into_iter().map(move |kind| self.looking.routes(side, kind, Route::without_manifest));
+            futures::future::try_join_all(lists)
+        };
         let (standby, active) = futures::future::try_join(look(Side::Standby), look(Side::Active)).await?;
+        let (standby, active) = (standby.concat(), active.concat());
         let mut places = Places::default();
         places.add(Side::Standby, &standby);
         places.add(Side::Active, &active);
@@ -213,7 +219,7 @@ impl<'a> Moves<'a> {
         }
         self.book().routes[route.number] = route.entry.clone();
         let edition = self.editions.fetch_add(1, Ordering::Relaxed) + 1;
-        let book = self.read_book();
+        let book = self.book().clone();
         journal.write_book(&book, edition).await?;
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",

@@ -19,7 +19,7 @@ use super::{Cause, Cluster, ClusterError, ObjectName};
 use crate::task::environment::is_dns_subdomain;
 
 /// Objects that one answer to a list holds at most: it bounds the memory that a list needs.
-const PAGE: u32 = 250;
+const PAGE: u32 = 500;
 
 /// A list that expires between two pages is begun again this often in all.
 const LIST_ATTEMPTS: u32 = 3;
@@ -97,8 +97,9 @@ impl Cluster {
 struct List {
     #[serde(default)]
     metadata: ListMetadata,
-    #[serde(default = "Vec::new")]
-    items: Vec<Box<RawValue>>,
+    /// The API server writes `null` for the items of an empty list of metadata.
+    #[serde(default)]
+    items: Option<Vec<Box<RawValue>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,8 +111,8 @@ struct ListMetadata {
 #[derive(Deserialize)]
 struct WholeList {
     metadata: ListVersion,
-    #[serde(default = "Vec::new")]
-    items: Vec<Value>,
+    #[serde(default)]
+    items: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -197,7 +198,7 @@ impl Objects<'_> {
             let page = ListParams { limit: Some(PAGE), continue_token: next, ..ListParams::default() };
             let request = request(&self.path(), &page);
             let list: List = self.send(request).await?;
-            for item in &list.items {
+            for item in list.items.iter().flatten() {
                 all.push(read(item)?);
             }
             next = list.metadata.next.filter(|token| !token.is_empty());
@@ -301,7 +302,7 @@ impl Objects<'_> {
         loop {
             let request = self.path().list(&ListParams::default().fields(&only_this));
             let list: WholeList = self.send(request).await.map_err(error)?;
-            if done(list.items.first()) {
+            if done(list.items.iter().flatten().next()) {
                 return Ok(());
             }
             let parameters = WatchParams::default().fields(&only_this);

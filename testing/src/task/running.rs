@@ -194,9 +194,11 @@ impl<'bench> Running<'bench> {
         self.log.wait_for_line(text).await
     }
 
-    /// Sends a signal by its name, like `TERM`.
+    /// Sends a signal by its name, like `TERM`. A process that has ended gets none.
     pub async fn signal(&self, signal: &str) -> Result<(), Error> {
-        let id = self.process_id().unwrap_or_default().to_string();
+        // Without an id `kill` would take this very process and all of its group.
+        let Some(id) = self.process_id() else { return Ok(()) };
+        let id = id.to_string();
         let status = Command::new("kill").args(["-s", signal, &id]).status().await;
         status.map(drop).map_err(Error::process(format!("Sending SIG{signal}")))
     }

@@ -1,0 +1,268 @@
+//! Several runs of one switch: at once, one after another's end, and what they leave in the journal for each other.
+
+use http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, Patch, PatchParams};
+use lagoon_task::switch::journal::unpack;
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running, ingress};
+use serde_json::{Value, json};
+
+use crate::bench::{control_plane, until};
+use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+
+const JOURNAL: &str = "activestandby-journal";
+
+/// A plan that injects `fault` into the first request that `wanted` accepts.
+fn once(fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
+    let mut is_over = false;
+    move |passing| {
+        if is_over || !wanted(passing) {
+            return Fault::None;
+        }
+        is_over = true;
+        fault
+    }
+}
+
+/// Starts a switch of which `fault` holds the first request that is `wanted`; answers when it is held.
+async fn held<'bench>(
+    shop: &Shop<'bench>,
+    fault: Fault,
+    wanted: fn(&Passing) -> bool,
+) -> (FaultProxy, Running<'bench>) {
+    let proxy = FaultProxy::start(shop.control_plane, once(fault, wanted)).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    (proxy, running)
+}
+
+async fn kill(proxy: &FaultProxy, running: Running<'_>) -> Finished {
+    running.signal("KILL").await.unwrap();
+    let finished = running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+    finished
+}
+
+fn creates_route(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
+}
+
+fn deletes_route(passing: &Passing) -> bool {
+    passing.method == Method::DELETE && passing.uri.contains("/ingresses/")
+}
+
+fn creates_secret(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/secrets")
+}
+
+fn annotates(passing: &Passing) -> bool {
+    passing.method == Method::PATCH && passing.uri.contains("/pods/") && passing.uri.contains("fieldManager")
+}
+
+async fn patch_route(shop: &Shop<'_>, namespace: &str, name: &str, patch: Value) {
+    let api: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+fn journals(shop: &Shop<'_>) -> Api<ConfigMap> {
+    Api::namespaced(shop.site.client(), &shop.standby)
+}
+
+/// Replaces the head of the journal.
+async fn rewrite_journal(shop: &Shop<'_>, head: &str) {
+    let patch = Patch::Merge(json!({ "data": { "journal.json": head } }));
+    journals(shop).patch(JOURNAL, &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn journal_head(shop: &Shop<'_>) -> Value {
+    let journal = journals(shop).get(JOURNAL).await.unwrap();
+    serde_json::from_str(&journal.data.unwrap()["journal.json"]).unwrap()
+}
+
+#[tokio::test]
+async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
+    let shop = Shop::with_routes(control_plane().await, "two-runs").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let before = shop.content().await;
+    let second = shop.switch().await;
+    assert_eq!(second.exit_code, Some(1), "{}", second.log);
+    assert!(second.log.contains("Another run of this switch is under way"), "{}", second.log);
+    assert!(second.log.contains(&first.pod_name()), "{}", second.log);
+    assert_eq!(shop.content().await, before);
+    kill(&proxy, first).await;
+    let third = shop.switch().await;
+    assert_eq!(third.exit_code, Some(0), "{}", third.log);
+    assert_eq!(third.result, Some(shop.result()));
+    shop.assert_switched("after three runs").await;
+}
+
+#[tokio::test]
+async fn of_two_that_take_over_at_once_one_finishes() {
+    let shop = Shop::with_routes(control_plane().await, "takeover").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    // The slower one has read the journal before the faster one takes it over.
+    let takes_over = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains(JOURNAL);
+    let (slow, slower) = held(&shop, Fault::RequestHeld, takes_over).await;
+    let faster = shop.switch().await;
+    assert_eq!(faster.exit_code, Some(0), "{}", faster.log);
+    slow.release();
+    let slower = slower.finish().await.unwrap();
+    assert_eq!(slower.exit_code, Some(1), "{}", slower.log);
+    assert!(slower.log.contains("was changed by another run of the switch at the same time"), "{}", slower.log);
+    shop.assert_switched("after two takeovers").await;
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_stops_a_run_before_it_changes_anything() {
+    let shop = Shop::with_routes(control_plane().await, "newer").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    let before = shop.content().await;
+    let head = journal_head(&shop).await;
+    rewrite_journal(&shop, r#"{"version":2,"of":"a form that is yet to come"}"#).await;
+    let refused = shop.switch().await;
+    assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
+    assert!(refused.log.contains("a newer version of this program has written"), "{}", refused.log);
+    assert!(refused.log.contains("do not delete the journal"), "{}", refused.log);
+    assert_eq!(shop.content().await, before);
+    rewrite_journal(&shop, &head.to_string()).await;
+    assert_eq!(shop.switch().await.exit_code, Some(0));
+    shop.assert_switched("with the right version").await;
+}
+
+#[tokio::test]
+async fn a_damaged_journal_stops_a_run_before_it_changes_anything() {
+    let shop = Shop::with_routes(control_plane().await, "damaged").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    let before = shop.content().await;
+    let head = journal_head(&shop).await.to_string();
+    for damaged in ["", "{", r#"{"version":1}"#, &head.replace("moving", "flying")] {
+        rewrite_journal(&shop, damaged).await;
+        let refused = shop.switch().await;
+        assert_eq!(refused.exit_code, Some(1), "{damaged}: {}", refused.log);
+        assert!(refused.log.contains("cannot be read"), "{damaged}: {}", refused.log);
+        assert!(refused.log.contains("Do not delete it before"), "{damaged}: {}", refused.log);
+        assert_eq!(shop.content().await, before, "{damaged}");
+    }
+    rewrite_journal(&shop, &head).await;
+    let patch = Patch::Merge(json!({ "binaryData": { "book.json.gz": "bm90IGEgYm9vaw==" } }));
+    journals(&shop).patch(JOURNAL, &PatchParams::default(), &patch).await.unwrap();
+    let refused = shop.switch().await;
+    assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
+    assert!(refused.log.contains("cannot be read: it is damaged"), "{}", refused.log);
+    assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn a_switch_back_is_refused_while_the_switch_is_unfinished() {
+    let shop = Shop::with_routes(control_plane().await, "back-refused").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    let before = shop.content().await;
+    let back = shop.switch_back().await;
+    assert_eq!(back.exit_code, Some(1), "{}", back.log);
+    assert!(back.log.contains("has begun and not ended, and this task asks for another one"), "{}", back.log);
+    assert_eq!(shop.content().await, before);
+    assert_eq!(shop.switch().await.exit_code, Some(0));
+    shop.assert_switched("after a switch back that was refused").await;
+}
+
+#[tokio::test]
+async fn sigterm_before_the_first_move_leaves_nothing_behind() {
+    for (number, wanted) in
+        [(|passing: &Passing| passing.uri.contains("dryRun")) as fn(&Passing) -> bool, creates_secret]
+            .into_iter()
+            .enumerate()
+    {
+        let shop = Shop::with_routes(control_plane().await, &format!("stopped-{number}")).await;
+        let before = shop.content().await;
+        let (proxy, running) = held(&shop, Fault::RequestHeld, wanted).await;
+        running.signal("TERM").await.unwrap();
+        // The signal is handled as soon as it has been sent; the request goes on after that.
+        until_term_is_handled(&running).await;
+        proxy.release();
+        let finished = running.finish().await.unwrap();
+        assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+        assert!(finished.log.contains("stopped before it had moved a route"), "{}", finished.log);
+        assert_eq!(shop.content().await, before, "{}", finished.log);
+        assert!(shop.names(&shop.standby, CONFIG_MAPS).await.is_empty(), "{}", finished.log);
+    }
+}
+
+/// Until the signal is no longer pending for the process.
+async fn until_term_is_handled(running: &Running<'_>) {
+    let status = format!("/proc/{}/status", running.process_id().unwrap());
+    until(|| {
+        let Ok(text) = std::fs::read_to_string(&status) else { return true };
+        let pending = text.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default().trim();
+        u64::from_str_radix(pending, 16).unwrap_or_default() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sigterm_after_the_first_move_lets_the_switch_finish() {
+    let shop = Shop::with_routes(control_plane().await, "not-stopped").await;
+    let (proxy, running) = held(&shop, Fault::RequestHeld, deletes_route).await;
+    running.signal("TERM").await.unwrap();
+    until_term_is_handled(&running).await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.result, Some(shop.result()));
+    shop.assert_switched("in spite of the signal").await;
+}
+
+#[tokio::test]
+async fn a_route_that_is_changed_before_its_delete_moves_as_it_is_now() {
+    let shop = Shop::with_routes(control_plane().await, "changed").await;
+    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let note = json!({ "metadata": { "annotations": { "example.com/note": "changed in the middle" } } });
+    for (namespace, name) in [(&shop.standby, "preview"), (&shop.standby, "standby")] {
+        patch_route(&shop, namespace, name, note.clone()).await;
+    }
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert!(finished.log.contains("it moves as it is now"), "{}", finished.log);
+    shop.assert_switched("with a change").await;
+    let changed = shop.list(&shop.active, INGRESSES).await;
+    assert!(!changed.is_empty());
+    for route in changed {
+        assert_eq!(route["metadata"]["annotations"]["example.com/note"], "changed in the middle", "{route}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_written_meanwhile_is_no_change() {
+    let shop = Shop::with_routes(control_plane().await, "status").await;
+    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let api: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } } });
+    for name in ["preview", "standby"] {
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(status.clone())).await.unwrap();
+    }
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert!(!finished.log.contains("was changed by somebody"), "{}", finished.log);
+    shop.assert_switched("with a new status").await;
+}
+
+#[tokio::test]
+async fn a_pod_that_is_deleted_before_the_annotation_fails_and_the_next_run_reports() {
+    let shop = Shop::with_routes(control_plane().await, "pod-gone").await;
+    let (proxy, running) = held(&shop, Fault::RequestHeld, deletes_route).await;
+    running.delete_pod().await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    println!("{}", finished.log);
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    assert_eq!(next.result, Some(shop.result()));
+    shop.assert_switched("once reported").await;
+}
