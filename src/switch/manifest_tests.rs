@@ -217,6 +217,13 @@ fn two_objects_say_the_same_whatever_the_server_and_a_switch_write() {
 }
 
 #[test]
+fn an_object_of_a_list_is_the_same_as_a_read_of_it() {
+    let mut of_a_list = as_the_server_shows_it();
+    of_a_list.as_object_mut().unwrap().retain(|field, _| field != "kind" && field != "apiVersion");
+    assert!(say_the_same(&of_a_list, &as_the_server_shows_it()));
+}
+
+#[test]
 fn no_labels_are_the_same_as_empty_ones() {
     let bare = with(secret(), &["metadata"], json!({ "name": "x" }));
     let empty = with(secret(), &["metadata"], json!({ "name": "x", "labels": {}, "annotations": {} }));
