@@ -33,3 +33,16 @@ fn a_refusal_because_another_route_has_the_host_is_told_from_any_other() {
         assert!(!host_is_taken(words), "{words}");
     }
 }
+
+#[test]
+fn kyvernos_policies_say_that_the_host_must_be_unique() {
+    let taken = [
+        r"resource Ingress/shop-main/www was blocked due to the following policies\n\nunique-ingress-host:\n  \
+          check-single-host-create: The Ingress host name must be unique.",
+        "The Ingress host and path combination must be unique across the cluster.",
+    ];
+    for words in taken {
+        assert!(host_is_taken(words), "{words}");
+    }
+    assert!(!host_is_taken("the label team must be unique"));
+}
