@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::switch::sure::SureError;
 use crate::task::cluster::{Cause, ObjectName};
 
 fn object() -> ObjectName {
@@ -129,5 +128,15 @@ fn an_error_may_pass_if_the_same_switch_may_go_on_without_anyone_doing_anything(
     ];
     for (error, may_pass) in cases {
         assert_eq!(error.may_pass(), may_pass, "{error}");
+    }
+}
+
+#[test]
+fn a_journal_whose_create_met_a_passing_fault_may_pass() {
+    let create =
+        |cause| ClusterError::Create { object: ObjectName::new("ConfigMap", "shop-standby", "journal"), cause };
+    let fault = || Cause::ServerFault { code: 503, message: String::new() };
+    for error in [JournalError::Sure(SureError::Cluster(create(fault()))), JournalError::Cluster(create(fault()))] {
+        assert!(SwitchError::Journal(error).may_pass());
     }
 }
