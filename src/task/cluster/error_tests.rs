@@ -225,6 +225,14 @@ fn the_words_of_admission_are_told_without_what_stands_before_them() {
 }
 
 #[test]
+fn a_webhook_that_refuses_with_a_code_of_its_own_denies_all_the_same() {
+    for code in [401, 404, 406, 409, 410, 429, 500, 503] {
+        let message = r#"admission webhook "x" denied the request: the host is already in use"#;
+        assert_eq!(cause(code, "", message), Cause::Denied("the host is already in use".to_owned()), "{code}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_admissions_is_no_denial() {
     let cases = [
         "",
