@@ -171,6 +171,14 @@ fn a_secret_that_was_put_aside_keeps_all_that_it_says() {
 }
 
 #[test]
+fn an_immutable_secret_that_was_put_aside_is_immutable_again() {
+    let original = with(secret(), &["immutable"], true);
+    let aside = parked(&original, ACTIVE, "aside", SWITCH);
+    assert!(say_the_same(&unparked(&aside).unwrap(), &original));
+    assert_eq!(unparked(&parked(&secret(), ACTIVE, "aside", SWITCH)).unwrap().get("immutable"), None);
+}
+
+#[test]
 fn what_was_not_put_aside_cannot_be_put_back() {
     let key = "activestandby.lagoon.sh/metadata";
     for (annotation, value) in [("other", "{}"), (key, ""), (key, "{"), (key, "\u{0}")] {
