@@ -7,6 +7,7 @@ mod bench_itself;
 mod controller;
 mod controller_bench;
 mod controller_interrupted;
+mod controller_rights;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
