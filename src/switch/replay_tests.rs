@@ -2,13 +2,28 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::switch::journal::{Holder, Moved, State, VERSION};
 use crate::switch::labels;
-use crate::switch::sample::{ingress, observed, staying, with};
+use crate::switch::sample::{ACTIVE, STANDBY, ingress, names, observed, staying, with};
 use crate::task::environment::is_dns_label;
 
 const SWITCH: &str = "0mzvq8k2p-a1b2c";
 const EARLIER: &str = "0mzvq8k2o-zzzzz";
 const LATER: &str = "0mzvq8k2q-00000";
+
+/// The journal of the switch, which has moved these URLs.
+fn head(to_standby: &[&str], to_active: &[&str]) -> Head {
+    Head {
+        version: VERSION,
+        switch_id: SWITCH.to_owned(),
+        state: State::Switched,
+        holder: Holder { kind: "Pod".to_owned(), name: "task".to_owned(), uid: String::new() },
+        standby_namespace: STANDBY.to_owned(),
+        active_namespace: ACTIVE.to_owned(),
+        parts: Vec::new(),
+        routes: Some(Moved { to_standby: names(to_standby), to_active: names(to_active) }),
+    }
+}
 
 /// A route that the switch of this id has moved.
 fn moved_by(switch: &str, name: &str) -> Value {
@@ -48,14 +63,31 @@ fn the_routes_are_in_place_while_one_carries_this_switchs_id_and_none_a_later_on
         (vec![staying(moved_by(SWITCH, "a"))], vec![ingress("b")], false, "none of those that move"),
     ];
     for (standby, active, in_place, what) in cases {
-        assert_eq!(is_in_place(&observed(&standby, &active), SWITCH), in_place, "{what}");
+        assert_eq!(is_in_place(&observed(&standby, &active), &head(&[], &[])), in_place, "{what}");
     }
 }
 
 #[test]
 fn a_stand_in_that_was_left_behind_says_nothing() {
     let stand_in = with(moved_by(SWITCH, "a"), &["metadata", "labels", labels::ROLE], labels::STAND_IN);
-    assert!(!is_in_place(&observed(&[], &[stand_in]), SWITCH));
+    assert!(!is_in_place(&observed(&[], &[stand_in]), &head(&[], &[])));
+}
+
+#[test]
+fn routes_that_another_program_has_moved_back_are_not_in_place_whatever_id_they_carry() {
+    let (a, b) = ("http://a.example.com", "http://b.example.com");
+    let cases = [
+        (head(&[a], &[b]), true, "where the switch has put them"),
+        (head(&[b], &[a]), false, "both moved back"),
+        (head(&[a, b], &[]), false, "one moved back"),
+        (head(&[a, b], &[a, b]), true, "the same hosts on both sides"),
+        (head(&["https://a.example.com"], &["http://old.example.com"]), true, "their hosts have changed since"),
+        (Head { routes: None, ..head(&[], &[]) }, true, "a journal that does not tell"),
+    ];
+    let observed = observed(&[moved_by(SWITCH, "a")], &[moved_by(SWITCH, "b")]);
+    for (head, in_place, what) in cases {
+        assert_eq!(is_in_place(&observed, &head), in_place, "{what}");
+    }
 }
 
 proptest! {
