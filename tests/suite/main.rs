@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_itself;
+mod certificates;
 mod controller;
 mod controller_bench;
 mod controller_interrupted;
@@ -18,6 +19,7 @@ mod faults;
 mod gaps;
 mod hello_task;
 mod history;
+mod http_routes;
 mod interrupted;
 mod malformed;
 mod meanwhile;
@@ -29,4 +31,5 @@ mod runs;
 mod shapes;
 mod shop;
 mod switch_faults;
+mod there_and_back;
 mod trust;

@@ -1,0 +1,194 @@
+//! Routes of the Gateway API, on a cluster that has it.
+
+use std::pin::pin;
+
+use futures::StreamExt;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, WatchEvent, WatchParams};
+use lagoon_task_testing::{ControlPlane, Finished, GATEWAY_API, service};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+
+use crate::bench::new_control_plane;
+use crate::shop::Shop;
+
+const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+
+/// Installing kinds changes what every switch on the cluster looks at, so these tests have a cluster of their own.
+async fn control_plane() -> &'static ControlPlane {
+    let new = async || {
+        let control_plane = new_control_plane().await;
+        control_plane.apply(GATEWAY_API).await.unwrap();
+        control_plane
+    };
+    CONTROL_PLANE.get_or_init(new).await
+}
+
+fn http_route(name: &str, host: &str, backend: &Value) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": { "name": name, "labels": { "activestandby.lagoon.sh/migrate": "true" } },
+        "spec": {
+            "parentRefs": [{ "name": "public", "namespace": "gateways" }],
+            "hostnames": [host],
+            "rules": [{ "backendRefs": [backend], "timeouts": { "request": "10s" } }],
+        },
+    })
+}
+
+fn web() -> Value {
+    json!({ "name": "web", "port": 80 })
+}
+
+fn api(shop: &Shop<'_>, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
+    Api::namespaced_with(shop.site.client(), namespace, &ApiResource::from_gvk_with_plural(&kind, "httproutes"))
+}
+
+/// Writes what a Gateway's controller says to a route as it is now.
+async fn say(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str) {
+    let generation = api.get(name).await.unwrap().metadata.generation;
+    let condition = json!({
+        "type": "Accepted",
+        "status": if accepted { "True" } else { "False" },
+        "observedGeneration": generation,
+        "reason": "ByTheTest",
+        "message": message,
+        "lastTransitionTime": "2026-11-23T12:00:00Z",
+    });
+    let status = json!({ "status": { "parents": [{
+        "parentRef": { "name": "public", "namespace": "gateways" },
+        "controllerName": "example.com/gateway",
+        "conditions": [condition],
+    }] } });
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+}
+
+/// Plays the Gateway's controller in a namespace: answers the first route that comes.
+fn controller(api: Api<DynamicObject>, accepted: bool, message: &'static str) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut events = pin!(api.watch(&WatchParams::default(), "0").await.unwrap());
+        while let Some(event) = events.next().await {
+            if let Ok(WatchEvent::Added(route)) = event {
+                say(&api, &route.metadata.name.unwrap(), accepted, message).await;
+                return;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn http_routes_move_beside_ingresses_and_stand_in_the_result() {
+    let shop = Shop::with_routes(control_plane().await, "both-kinds").await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &web())]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let routes = shop.list(&shop.standby, HTTP_ROUTES).await;
+    assert_eq!(routes.len(), 1, "{}", finished.log);
+    assert_eq!(routes[0]["spec"]["rules"][0]["timeouts"]["request"], "10s");
+    assert_eq!(shop.list(&shop.active, HTTP_ROUTES).await, [Value::Null; 0]);
+    shop.assert_switched(&finished.log).await;
+    let result = finished.result.unwrap();
+    assert!(result["productionRoutes"].as_str().unwrap().ends_with(",https://api.example.com"), "{result}");
+}
+
+async fn switch_of_one(project: &str, route: Value) -> (Shop<'static>, Finished) {
+    let shop = Shop::empty(control_plane().await, project).await;
+    shop.add(&shop.active, vec![route]).await;
+    let finished = shop.switch().await;
+    (shop, finished)
+}
+
+fn assert_refused(finished: &Finished, says: &[&str]) {
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    for text in says {
+        assert!(finished.log.contains(text), "{text:?} is not in\n{}", finished.log);
+    }
+    assert!(finished.log.trim_end().ends_with("Nothing has changed."), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_service_elsewhere_needs_a_grant_for_the_new_namespace() {
+    let backend = json!({ "name": "search", "namespace": "granting-shared", "port": 80 });
+    let shop = Shop::empty(control_plane().await, "granting").await;
+    let shared = shop.site.launcher.environment("granting", "shared").await.unwrap();
+    // The deployer may look there, as an operator can allow.
+    shop.site.launcher.allow_switch(&shop.site.standby, &shared).await.unwrap();
+    shop.add(&shared.namespace, vec![service("search")]).await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &backend)]).await;
+    let grant = |namespace: &str| {
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1beta1",
+            "kind": "ReferenceGrant",
+            "metadata": { "name": format!("from-{namespace}") },
+            "spec": {
+                "from": [{ "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace }],
+                "to": [{ "group": "", "kind": "Service", "name": "search" }],
+            },
+        })
+    };
+    shop.add(&shared.namespace, vec![grant(&shop.active)]).await;
+    let refused = shop.switch().await;
+    assert_refused(&refused, &["HTTPRoute \"api\"", "\"search\"", "ReferenceGrant", &shop.standby]);
+
+    shop.add(&shared.namespace, vec![grant(&shop.standby)]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
+}
+
+#[tokio::test]
+async fn a_gateway_of_its_own_must_be_on_the_other_side_too() {
+    let mut route = http_route("api", "api.example.com", &web());
+    route["spec"]["parentRefs"] = json!([{ "name": "own" }]);
+    let (shop, refused) = switch_of_one("own-gateway", route).await;
+    assert_refused(&refused, &["HTTPRoute \"api\"", "Gateway \"own\"", &shop.standby]);
+    let gateway = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": { "name": "own" },
+        "spec": { "gatewayClassName": "any", "listeners": [{ "name": "web", "port": 80, "protocol": "HTTP" }] },
+    });
+    shop.add(&shop.standby, vec![gateway]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_route_that_was_accepted_goes_only_when_the_new_one_is_accepted() {
+    let shop = Shop::empty(control_plane().await, "accepted").await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &web())]).await;
+    say(&api(&shop, &shop.active), "api", true, "").await;
+    let controller = controller(api(&shop, &shop.standby), true, "");
+    let finished = shop.switch().await;
+    controller.await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let of_routes = finished.requests.iter().filter(|request| request.resource == "httproutes" && !request.dry_run);
+    let verbs: Vec<&str> = of_routes.map(|request| request.verb.as_str()).skip_while(|verb| *verb == "list").collect();
+    // It is looked at between the two, once or, if it was not accepted by then, with a watch.
+    assert!(verbs.starts_with(&["create", "list"]), "{verbs:?}");
+    let delete = verbs.iter().position(|verb| *verb == "delete").unwrap();
+    assert!(delete >= 2, "{verbs:?}");
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_route_that_is_refused_on_the_other_side_stays_where_it_is() {
+    let shop = Shop::with_routes(control_plane().await, "refused").await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &web())]).await;
+    say(&api(&shop, &shop.active), "api", true, "").await;
+    let before = shop.content().await;
+    let controller = controller(api(&shop, &shop.standby), false, "not from this namespace");
+    let finished = shop.switch().await;
+    controller.await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("not from this namespace"), "{}", finished.log);
+    assert!(finished.log.contains("nothing has changed"), "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, ["api"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, [""; 0], "{}", finished.log);
+    assert_eq!(shop.content().await, before, "{}", finished.log);
+}

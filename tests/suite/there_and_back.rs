@@ -1,0 +1,57 @@
+//! A switch there and back, again and again, leaves everything as it was, but for the documented labels.
+
+use lagoon_task_testing::{ingress, tls_secret};
+
+use crate::bench::control_plane;
+use crate::shop::{Shop, host};
+
+const TIMES: usize = 10;
+
+/// Switches there and back, and compares everything after each time.
+async fn there_and_back(shop: &Shop<'_>) {
+    let before = shop.content().await;
+    for time in 1..=TIMES {
+        let there = shop.switch().await;
+        assert_eq!(there.exit_code, Some(0), "there, time {time}:\n{}", there.log);
+        assert_ne!(shop.content().await, before, "there, time {time}:\n{}", there.log);
+        let back = shop.switch_back().await;
+        assert_eq!(back.exit_code, Some(0), "back, time {time}:\n{}", back.log);
+        assert_eq!(shop.content().await, before, "back, time {time}:\n{}", back.log);
+        let (there, back) = (there.result.unwrap(), back.result.unwrap());
+        // The site's public routes are the same ones, and point to the other environment each time.
+        assert_eq!(there["productionRoutes"], back["productionRoutes"], "time {time}");
+        assert_eq!(there["productionEnvironment"], back["standbyProductionEnvironment"], "time {time}");
+    }
+}
+
+#[tokio::test]
+async fn routes_with_secrets_of_their_own() {
+    there_and_back(&Shop::with_routes(control_plane().await, "ten-times").await).await;
+}
+
+#[tokio::test]
+async fn routes_and_secrets_of_the_same_names() {
+    let shop = Shop::empty(control_plane().await, "ten-exchanges").await;
+    for (namespace, side) in [(&shop.standby, "standby"), (&shop.active, "active")] {
+        for name in ["www", "shop"] {
+            let host = host(side, name);
+            shop.add(namespace, vec![tls_secret(&format!("{name}-tls"), &host)]).await;
+            shop.add(namespace, vec![ingress(name, &host, "web", Some(&format!("{name}-tls")))]).await;
+        }
+    }
+    there_and_back(&shop).await;
+}
+
+#[tokio::test]
+async fn routes_that_share_a_secret_which_both_environments_have() {
+    let shop = Shop::empty(control_plane().await, "ten-shared").await;
+    for (namespace, side) in [(&shop.standby, "standby"), (&shop.active, "active")] {
+        shop.add(namespace, vec![tls_secret("wildcard", "everything")]).await;
+        let routes = ["one", "two"].map(|name| {
+            let name = format!("{side}-{name}");
+            ingress(&name, &host(side, &name), "web", Some("wildcard"))
+        });
+        shop.add(namespace, routes.to_vec()).await;
+    }
+    there_and_back(&shop).await;
+}
