@@ -11,6 +11,8 @@ use crate::switch::sample::{
 mod beside;
 #[path = "plan_gateway_tests.rs"]
 mod gateway;
+#[path = "plan_property_tests.rs"]
+mod property;
 #[path = "plan_rights_tests.rs"]
 mod rights;
 

@@ -48,3 +48,13 @@ fn names_are_escaped_and_wide_letters_count_once() {
     assert!(shown.contains(r"é\u{1b}[2J\n") && shown.contains(r"\u{202e}"), "{shown}");
     assert!(!shown.contains(|one: char| one != '\n' && one.is_control()), "{shown}");
 }
+
+#[test]
+fn the_columns_of_a_table_with_escaped_names_stand_below_each_other_too() {
+    let shown = shown(&Book {
+        routes: vec![entry("a\u{1b}\u{1b}b", Side::Active), entry("c", Side::Active)],
+        ..Book::default()
+    });
+    let places: Vec<_> = shown.lines().map(|line| line.find("shop-main").or(line.find("FROM"))).collect();
+    assert!(places.iter().all(|place| *place == places[0] && place.is_some()), "{shown}");
+}
