@@ -30,3 +30,4 @@ mod shapes;
 mod shop;
 mod switch_faults;
 mod trust;
+mod upstream_faults;
