@@ -150,3 +150,19 @@ fn an_issued_secret_is_replaced_though_a_certificate_of_the_same_words_or_of_ano
     assert_eq!(ways(&observed), [(Side::Standby, "tls".to_owned(), SecretWay::Replace)]);
     assert_eq!(entries(&observed), []);
 }
+
+#[test]
+fn a_certificate_that_changes_places_with_one_that_a_route_owns_is_not_left_behind() {
+    let same = SecretThere { same: Some(true), ..other_content() };
+    for other_secret in ["other-tls", "tls"] {
+        let routes = ([mover("www", "tls")], [mover("api", other_secret)]);
+        let mut observed = with_secret_there(&routes.0, &routes.1, &Side::BOTH, &same);
+        observed.sides.standby.certificates = vec![certificate("site", "tls", &[])];
+        observed.sides.active.certificates = vec![certificate("site", other_secret, &["uid-of-api"])];
+        let expected = [one(Side::Standby, "site", true, true), one(Side::Active, "site", false, true)];
+        assert_eq!(entries(&observed), expected, "{other_secret}");
+        let parts = crate::switch::components::components(&plan(&observed).unwrap().book);
+        assert_eq!(parts.len(), 1, "its name is free only once the other's route has left");
+        assert_eq!(parts[0].exchanged_certificates, [0, 1]);
+    }
+}

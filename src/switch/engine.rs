@@ -74,7 +74,7 @@ impl<'a> Switch<'a> {
         }
         let previous = match own {
             Some(own) if own.head.state == State::Moving => return self.begun(own).await,
-            Some(own) if self.is_same(&own.head) && replay::is_in_place(&observed, &own.head.switch_id) => {
+            Some(own) if self.is_same(&own.head) && replay::is_in_place(&observed, &own.head) => {
                 return Ok(Ready::Done(Box::new(own)));
             }
             other => other,

@@ -2,6 +2,7 @@
 
 use super::journal::{Holder, JournalError};
 use super::plan::Problem;
+use super::sure::SureError;
 use crate::task::cluster::ClusterError;
 use crate::task::output::escape;
 
@@ -89,7 +90,10 @@ impl SwitchError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Look(error) | Self::Journal(JournalError::Cluster(error)) => error.cause().may_pass(),
+            Self::Look(error)
+            | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error))) => {
+                error.cause().may_pass()
+            }
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
             Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
             Self::Running { .. } | Self::Stopped | Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => {
@@ -123,3 +127,7 @@ fn bullets<T: std::fmt::Display>(list: &[T]) -> String {
     let entries: Vec<String> = list.iter().map(|entry| format!("- {entry}\n")).collect();
     entries.concat()
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -124,19 +124,14 @@ pub fn stand_in(
 /// A Secret under another name, which keeps its content while its name is taken.
 #[must_use]
 pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
-            // What the Secret itself says of itself, for putting it back in place.
-            "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
-        },
-        "type": secret["type"],
-        "data": secret["data"],
-    })
+    let metadata = json!({
+        "name": name,
+        "namespace": namespace,
+        "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
+        // What the Secret itself says of itself, for putting it back in place.
+        "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
+    });
+    with_content_of(secret, &metadata)
 }
 
 /// The Secret that [`parked`] has put aside, under its own name again.
@@ -144,13 +139,21 @@ pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Valu
 pub fn unparked(parked: &Value) -> Option<Value> {
     let metadata: Value =
         serde_json::from_str(parked.pointer("/metadata/annotations")?.get(PARKED_METADATA)?.as_str()?).ok()?;
-    Some(json!({
+    Some(with_content_of(parked, &metadata))
+}
+
+fn with_content_of(secret: &Value, metadata: &Value) -> Value {
+    let mut made = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata,
-        "type": parked["type"],
-        "data": parked["data"],
-    }))
+        "type": secret["type"],
+        "data": secret["data"],
+    });
+    if secret["immutable"] == true {
+        made["immutable"] = true.into();
+    }
+    made
 }
 
 const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";

@@ -399,3 +399,7 @@ fn rights(status: &Value) -> Rights {
             .collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

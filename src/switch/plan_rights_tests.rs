@@ -60,6 +60,23 @@ fn every_right_to_routes_and_to_the_journal_is_asked_for() {
 }
 
 #[test]
+fn rights_to_secrets_that_the_way_back_needs_are_asked_for() {
+    let mut observed = observed(&[served_from(ingress("www"), &["www-tls"])], &[]);
+    let rules = vec![rule(&["*"], &["*"], &["ingresses", "configmaps"])];
+    observed.sides.standby.rights = complete(rules.clone());
+    observed.sides.active.rights = complete(rules);
+    assert_eq!(
+        problems(&observed),
+        [
+            no_right(ACTIVE, "create secrets"),
+            no_right(ACTIVE, "delete secrets"),
+            no_right(STANDBY, "create secrets"),
+            no_right(STANDBY, "delete secrets"),
+        ]
+    );
+}
+
+#[test]
 fn a_right_to_secrets_is_needed_only_by_routes_with_certificates() {
     let mut observed = observed(&[], &[ingress("www")]);
     observed.sides.active.rights = complete(vec![rule(&["*"], &["networking.k8s.io"], &["ingresses"])]);

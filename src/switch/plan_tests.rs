@@ -222,6 +222,14 @@ fn what_cannot_be_looked_up_is_worth_a_note() {
 }
 
 #[test]
+fn a_kind_of_routes_that_may_not_be_seen_is_worth_a_note() {
+    let mut observed = observed(&[ingress("www")], &[]);
+    observed.sides.active.unseen = vec!["HTTPRoute".to_owned()];
+    let note = "The deployer may not see the HTTPRoute objects in namespace \"shop-main\", so none of them moves.";
+    assert_eq!(notes(&observed), [note]);
+}
+
+#[test]
 fn names_from_objects_are_escaped_in_problems_and_notes() {
     let route = with(ingress("www"), &["metadata", "name"], "w\u{1b}[2J\nw");
     let route = with(route, &["spec", "defaultBackend"], to("a\r\nb\u{202e}"));

@@ -86,13 +86,15 @@ async fn ask(
 }
 
 /// Whether an admission webhook or policy refuses a route because another route has its host. The words are those of
-/// ingress-nginx (`host "a" and path "/" is already defined in ingress b/c`) and their like in other controllers.
+/// ingress-nginx (`host "a" and path "/" is already defined in ingress b/c`), of the policies that come with Gatekeeper
+/// (`ingress host conflicts with an existing ingress`) and Kyverno (`The Ingress host name must be unique.`), and their
+/// like.
 #[must_use]
 pub(super) fn host_is_taken(words: &str) -> bool {
     let words = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
     says(&["host", "domain", "path", "route"])
-        && (says(&["duplicate", "conflict"])
+        && (says(&["duplicate", "conflict", "must be unique"])
             || says(&["already", "is taken", "in use"])
                 && says(&["defin", "exist", "use", "taken", "claim", "own", "served"]))
 }

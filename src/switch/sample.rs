@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -53,9 +54,14 @@ pub(super) fn to(service: &str) -> Value {
     json!({ "service": { "name": service, "port": { "number": 80 } } })
 }
 
-/// The object with `value` at this path; what is missing on the way there is made.
+/// The object with `value` at this path; what is missing or in the way is made an object.
 pub(super) fn with(mut object: Value, path: &[&str], value: impl Into<Value>) -> Value {
-    let place = path.iter().fold(&mut object, |place, field| &mut place[*field]);
+    let place = path.iter().fold(&mut object, |place, field| {
+        if !place.is_object() {
+            *place = json!({});
+        }
+        &mut place[*field]
+    });
     *place = value.into();
     object
 }
@@ -118,3 +124,87 @@ pub(super) fn entry(name: &str, home: Side) -> RouteEntry {
         manifest: RawValue::from_string(ingress(name).to_string()).unwrap(),
     }
 }
+
+/// Any JSON at all, whose fields have the names that a route's fields have.
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<i16>().prop_map(|number| Value::from(f64::from(number) / 4.0)),
+        any::<String>().prop_map(Value::from),
+        prop::sample::select(vec!["Accepted", "Service", "shop-standby/a", "a@kubernetescrd", "true"])
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 5, |inner| {
+        let field = prop_oneof![5 => prop::sample::select(FIELDS), 1 => Just("other")];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((field.prop_map(str::to_owned), inner), 0..5)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// An object with any JSON in the places where a route's fields are.
+pub(super) fn any_object() -> impl Strategy<Value = Value> {
+    prop::collection::vec((prop::sample::select(PLACES), any_json()), 1..6).prop_map(|parts| {
+        let empty = json!({ "metadata": {}, "spec": {}, "status": {} });
+        parts.into_iter().fold(empty, |object, (path, value)| with(object, path, value))
+    })
+}
+
+const FIELDS: &[&str] = &[
+    "metadata",
+    "labels",
+    "annotations",
+    "spec",
+    "status",
+    "tls",
+    "secretName",
+    "rules",
+    "host",
+    "http",
+    "paths",
+    "backend",
+    "service",
+    "resource",
+    "kind",
+    "name",
+    "namespace",
+    "defaultBackend",
+    "hostnames",
+    "parentRefs",
+    "parentRef",
+    "group",
+    "backendRefs",
+    "filters",
+    "requestMirror",
+    "backendRef",
+    "extensionRef",
+    "parents",
+    "conditions",
+    "type",
+    "port",
+    "sectionName",
+    "observedGeneration",
+    "data",
+    "uid",
+    "generation",
+];
+
+const PLACES: &[&[&str]] = &[
+    &["metadata", "labels"],
+    &["metadata", "annotations"],
+    &["metadata", "annotations", "nginx.ingress.kubernetes.io/auth-secret"],
+    &["metadata", "annotations", "traefik.ingress.kubernetes.io/router.middlewares"],
+    &["metadata", "name"],
+    &["metadata", "finalizers"],
+    &["metadata", "generation"],
+    &["spec", "tls"],
+    &["spec", "rules"],
+    &["spec", "defaultBackend"],
+    &["spec", "hostnames"],
+    &["spec", "parentRefs"],
+    &["status", "parents"],
+];

@@ -77,3 +77,7 @@ impl Place {
         self.at.of(side).as_ref().is_none_or(|seen| seen.deletion_timestamp.is_some())
     }
 }
+
+#[cfg(test)]
+#[path = "places_tests.rs"]
+mod tests;
