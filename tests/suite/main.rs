@@ -33,3 +33,4 @@ mod shop;
 mod switch_faults;
 mod there_and_back;
 mod trust;
+mod upstream_faults;
