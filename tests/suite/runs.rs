@@ -4,12 +4,11 @@ use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, Patch, PatchParams};
-use lagoon_task::switch::journal::unpack;
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running, ingress};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::{Value, json};
 
 use crate::bench::{control_plane, until};
-use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+use crate::shop::{CONFIG_MAPS, INGRESSES, Shop};
 
 const JOURNAL: &str = "activestandby-journal";
 
@@ -56,8 +55,9 @@ fn creates_secret(passing: &Passing) -> bool {
     passing.method == Method::POST && passing.uri.contains("/secrets")
 }
 
-fn annotates(passing: &Passing) -> bool {
-    passing.method == Method::PATCH && passing.uri.contains("/pods/") && passing.uri.contains("fieldManager")
+/// While this is held no route moves; while that of one route is held, others do.
+fn creates_journal(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/configmaps")
 }
 
 async fn patch_route(shop: &Shop<'_>, namespace: &str, name: &str, patch: Value) {
@@ -83,7 +83,7 @@ async fn journal_head(shop: &Shop<'_>) -> Value {
 #[tokio::test]
 async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
     let shop = Shop::with_routes(control_plane().await, "two-runs").await;
-    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_journal).await;
     let before = shop.content().await;
     let second = shop.switch().await;
     assert_eq!(second.exit_code, Some(1), "{}", second.log);
@@ -219,7 +219,7 @@ async fn sigterm_after_the_first_move_lets_the_switch_finish() {
 #[tokio::test]
 async fn a_route_that_is_changed_before_its_delete_moves_as_it_is_now() {
     let shop = Shop::with_routes(control_plane().await, "changed").await;
-    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_journal).await;
     let note = json!({ "metadata": { "annotations": { "example.com/note": "changed in the middle" } } });
     for (namespace, name) in [(&shop.standby, "preview"), (&shop.standby, "standby")] {
         patch_route(&shop, namespace, name, note.clone()).await;
@@ -239,7 +239,7 @@ async fn a_route_that_is_changed_before_its_delete_moves_as_it_is_now() {
 #[tokio::test]
 async fn a_status_that_is_written_meanwhile_is_no_change() {
     let shop = Shop::with_routes(control_plane().await, "status").await;
-    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_journal).await;
     let api: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
     let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } } });
     for name in ["preview", "standby"] {
