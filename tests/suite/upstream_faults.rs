@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, DeleteParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, HostGuard, Passing, Recorder, Request, ingress, tls_secret};
 use serde_json::{Value, json};
 
@@ -212,6 +214,25 @@ async fn fault_8_a_result_that_could_not_be_handed_over_is_handed_over_by_the_ne
     let written: Vec<String> = writes(&again).iter().map(|write| write.short()).collect();
     assert_eq!(written, ["update configmaps"]);
     shop.assert_switched("after the second run").await;
+}
+
+#[tokio::test]
+async fn fault_8_a_switch_that_another_program_took_back_is_not_taken_for_one_that_is_done() {
+    let shop = Shop::empty(control_plane().await, "fault-8-back").await;
+    shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", None)]).await;
+    assert_eq!(shop.switch().await.exit_code, Some(0));
+    // As upstream's image does it: the labels stay on the route, those of the switch among them.
+    let mut route = ingress("www", "www.example.com", "web", None);
+    route["metadata"]["labels"] = shop.list(&shop.standby, INGRESSES).await[0]["metadata"]["labels"].clone();
+    route["metadata"]["labels"]["activestandby.lagoon.sh/migrated-from"] = json!(shop.standby);
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    routes.delete("www", &DeleteParams::default()).await.unwrap();
+    shop.add(&shop.active, vec![route]).await;
+
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_eq!(finished.result.unwrap()["productionRoutes"], "http://www.example.com");
 }
 
 #[tokio::test]
