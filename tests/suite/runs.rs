@@ -260,7 +260,6 @@ async fn a_pod_that_is_deleted_before_the_annotation_fails_and_the_next_run_repo
     proxy.release();
     let finished = running.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
-    println!("{}", finished.log);
     let next = shop.switch().await;
     assert_eq!(next.exit_code, Some(0), "{}", next.log);
     assert_eq!(next.result, Some(shop.result()));
