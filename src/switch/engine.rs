@@ -219,7 +219,8 @@ impl<'a> Switch<'a> {
             journal: tokio::sync::Mutex::new(journal),
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
-            editions: AtomicUsize::new(0),
+            // By chance: what an earlier run has written must not be taken for what this one writes.
+            editions: AtomicUsize::new(usize::from(fastrand::u16(..)) << 16),
         }
     }
 

@@ -259,3 +259,27 @@ fn secrets_are_told_apart_by_type_and_data_alone() {
     let empty = with(secret(), &["data"], json!({}));
     assert!(same_content(&empty, &with(secret(), &["data"], json!(null))));
 }
+
+#[test]
+fn annotations_that_name_the_old_namespace_name_the_new_one() {
+    let route = json!({ "metadata": { "name": "www", "namespace": "shop-main", "annotations": {
+        "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-main/authority",
+        "nginx.ingress.kubernetes.io/auth-secret": "passwords",
+        "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
+        "example.com/note": "shop-main/authority",
+    } } });
+    let names = BTreeMap::new();
+    for moved in
+        [moved(&route, "shop-main", "shop-develop", "s1"), stand_in(&route, "shop-develop", "other", "s1", &names)]
+    {
+        assert_eq!(
+            moved["metadata"]["annotations"],
+            json!({
+                "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-develop/authority",
+                "nginx.ingress.kubernetes.io/auth-secret": "passwords",
+                "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
+                "example.com/note": "shop-main/authority",
+            })
+        );
+    }
+}

@@ -387,7 +387,8 @@ fn rights(status: &Value) -> Rights {
     };
     let rules = status["resourceRules"].as_array().into_iter().flatten();
     Rights {
-        complete: !status["incomplete"].as_bool().unwrap_or(false),
+        // An answer without rules is none.
+        complete: status["resourceRules"].is_array() && !status["incomplete"].as_bool().unwrap_or(false),
         rules: rules
             // A rule for named objects alone does not do for a switch.
             .filter(|rule| rule["resourceNames"].as_array().is_none_or(Vec::is_empty))

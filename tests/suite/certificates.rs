@@ -51,10 +51,10 @@ async fn shop(project: &str) -> Shop<'static> {
 #[tokio::test]
 async fn a_certificate_that_a_route_owns_goes_and_its_secret_moves_as_cert_manager_reads_it() {
     let shop = shop("owned").await;
-    let owner = shop.list(&shop.active, INGRESSES).await.remove(0);
+    let route = shop.list(&shop.active, INGRESSES).await.remove(0);
     let mut owned = certificate("www-tls", "www.example.com");
     owned["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "www", "uid": owner["metadata"]["uid"],
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "www", "uid": route["metadata"]["uid"],
     }]);
     shop.add(&shop.active, vec![owned]).await;
     let finished = shop.switch().await;

@@ -87,8 +87,9 @@ async fn a_site_without_routes_to_move_completes_and_says_so() {
          \"productionRoutes\":\"\",\"standbyRoutes\":\"\",\"sourceNamespace\":\"no-routes-develop\",\
          \"DestinationNamespace\":\"no-routes-main\"}"
     );
-    let says = "No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.\n";
-    assert!(finished.log.contains(says), "{}", finished.log);
+    let sentence =
+        "No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.\n";
+    assert!(finished.log.contains(sentence), "{}", finished.log);
     assert_eq!(writes(&finished), Vec::<&lagoon_task_testing::Request>::new());
     assert_eq!(journals(&shop).await, Vec::<String>::new());
     assert_eq!(shop.content().await, before);

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use kube::api::ApiResource;
 use serde_json::Value;
 
+pub(super) use annotations::follow;
 pub use annotations::{Beside, BesideKind};
 pub use http_route::{Gateway, GatewayGrant};
 
