@@ -141,7 +141,6 @@ async fn a_cluster_that_takes_no_route_at_all_leaves_the_journal_and_the_next_ru
     guard.refuse_everything(Some("not today"));
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
-    println!("{}", finished.log);
     assert_eq!(journals(&shop).await, ["activestandby-journal"]);
     for host in ["www.takes-none.example.com", "standby.takes-none.example.com"] {
         let says = format!("({host})\n");

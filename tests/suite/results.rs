@@ -76,9 +76,9 @@ async fn routes_of_the_active_environment_alone_move_and_the_others_are_none() {
 #[tokio::test]
 async fn a_site_without_routes_to_move_completes_and_says_so() {
     let shop = Shop::empty(control_plane().await, "no-routes").await;
-    let mut stays = ingress("stays", "stays.example.com", "web", None);
-    stays["metadata"].as_object_mut().unwrap().remove("labels");
-    shop.add(&shop.active, vec![stays]).await;
+    let mut unlabelled = ingress("stays", "stays.example.com", "web", None);
+    unlabelled["metadata"].as_object_mut().unwrap().remove("labels");
+    shop.add(&shop.active, vec![unlabelled]).await;
     let before = shop.content().await;
     let finished = shop.switch().await;
     assert_eq!(
