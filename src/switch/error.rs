@@ -111,7 +111,8 @@ fn problems(problems: &[Problem]) -> String {
 fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
     let mut parts = vec![format!("The switch is not finished: {cause}.")];
     if !offline.is_empty() {
-        let title = "OFFLINE at the moment (the journal of the switch has a full copy of each of these routes):";
+        let title =
+            "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):";
         parts.push(format!("{title}\n{}", bullets(offline).trim_end()));
     }
     if !elsewhere.is_empty() {
