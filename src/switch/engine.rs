@@ -1,12 +1,13 @@
 //! One switch from the first look to the last line of the journal.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use futures::future::try_join;
 
-use super::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, State, VERSION};
+use super::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
 use super::moves::{Goal, MoveError, Moves, Places};
 use super::observe::Looking;
 use super::plan::plan;
@@ -198,13 +199,13 @@ impl<'a> Switch<'a> {
 
     async fn go_on(&'a self, mut journal: Journal<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let book = journal.book().await?;
+        let book = journal.book().await.map_err(still_unended)?;
         if journal.head.holder != self.holder {
             journal.head.holder = self.holder.clone();
-            journal.write_head().await?;
+            journal.write_head().await.map_err(still_unended)?;
         }
         let moves = self.moves(journal, book);
-        let (places, _) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
+        let (places, _) = moves.look().await.map_err(still_unended)?;
         match moves.copy_companions().await {
             Ok(()) => self.move_all(moves, places).await,
             Err(error) => Err(self.undo(moves, &error).await),
@@ -245,11 +246,11 @@ impl<'a> Switch<'a> {
     async fn undo(&self, moves: Moves<'a>, cause: &MoveError) -> SwitchError {
         let cause = cause.to_string();
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
-        let Ok((places, _)) = moves.look().await else { return untold(&cause) };
+        let Ok((places, _)) = moves.look().await else { return told_as_far_as_seen(&moves, cause).await };
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }
-        let Ok((places, _)) = moves.look().await else { return untold(&cause) };
+        let Ok((places, _)) = moves.look().await else { return told_as_far_as_seen(&moves, cause).await };
         if unsettled(&moves, &places, Goal::AsBefore).is_empty() {
             abandon(moves, SwitchError::Undone { cause }).await
         } else {
@@ -316,26 +317,47 @@ fn unsettled(moves: &Moves<'_>, places: &Places, goal: Goal) -> Vec<usize> {
     unsettled.map(|(number, _)| number).collect()
 }
 
+/// An interrupted switch could not be gone on with.
+fn still_unended(error: impl Display) -> SwitchError {
+    SwitchError::Unended { cause: error.to_string(), offline: Vec::new(), elsewhere: Vec::new() }
+}
+
 /// Says of every route where it is.
 fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
     let (mut offline, mut elsewhere) = (Vec::new(), Vec::new());
     for route in &moves.book().routes {
-        let place = places.of(route, &moves.switch);
-        let sides: Vec<&str> = Side::BOTH
-            .into_iter()
-            .filter(|side| place.is_at(*side) || (*side == Side::Active && place.stand_in.is_some()))
-            .map(|side| moves.names().of(side).as_str())
-            .collect();
-        if sides.is_empty() {
-            offline.push(route.in_words());
-        } else {
-            elsewhere.push(format!("{} in {}", route.in_words(), sides.join(" and ")));
+        match whereabouts(moves, route, places) {
+            Some(sides) => elsewhere.push(format!("{} in {sides}", route.in_words())),
+            None => offline.push(route.in_words()),
         }
     }
     SwitchError::Unended { cause, offline, elsewhere }
 }
 
-fn untold(cause: &str) -> SwitchError {
-    let cause = format!("{cause}; where each route is by now could not be seen");
-    SwitchError::Unended { cause, offline: Vec::new(), elsewhere: Vec::new() }
+/// The namespaces that the route is in.
+fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option<String> {
+    let place = places.of(route, &moves.switch);
+    let is_live = |side: &Side| place.is_at(*side) || (*side == Side::Active && place.stand_in.is_some());
+    let names: Vec<&str> = Side::BOTH.into_iter().filter(is_live).map(|side| moves.names().of(side).as_str()).collect();
+    (!names.is_empty()).then(|| names.join(" and "))
+}
+
+/// The same when a namespace cannot be looked at, because the rights there are gone: says what is seen in the other one.
+async fn told_as_far_as_seen(moves: &Moves<'_>, cause: String) -> SwitchError {
+    let mut places = Places::default();
+    let mut unseen = Vec::new();
+    for side in Side::BOTH {
+        match moves.look_at(side).await {
+            Ok(routes) => places.add(side, &routes),
+            Err(_) => unseen.push(moves.names().of(side).as_str()),
+        }
+    }
+    if unseen.is_empty() {
+        return told(moves, cause, &places);
+    }
+    let cause = format!("{cause}; and namespace {} could not be looked at", unseen.join(" and "));
+    let seen =
+        |route: &RouteEntry| whereabouts(moves, route, &places).map(|sides| format!("{} in {sides}", route.in_words()));
+    let elsewhere = moves.book().routes.iter().filter_map(seen).collect();
+    SwitchError::Unended { cause, offline: Vec::new(), elsewhere }
 }

@@ -116,7 +116,7 @@ fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
         parts.push(format!("{title}\n{}", bullets(offline).trim_end()));
     }
     if !elsewhere.is_empty() {
-        parts.push(format!("The other routes are live:\n{}", bullets(elsewhere).trim_end()));
+        parts.push(format!("These routes are live:\n{}", bullets(elsewhere).trim_end()));
     }
     parts.push(
         "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.".to_owned(),

@@ -91,7 +91,7 @@ fn an_unfinished_switch_names_the_routes_that_are_offline_and_where_the_others_a
     let begin = "The switch is not finished: why.";
     let end = "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.";
     let offline = "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):\n- r1\n- r2";
-    let live = "The other routes are live:\n- r3 in shop-main";
+    let live = "These routes are live:\n- r3 in shop-main";
     let cases = [
         (unended(&[], &[]), format!("{begin}\n{end}")),
         (unended(&["r1", "r2"], &[]), format!("{begin}\n{offline}\n{end}")),

@@ -1,5 +1,6 @@
 //! The API server's own record of every request.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -94,10 +95,11 @@ struct ResponseStatus {
     code: Option<u16>,
 }
 
-/// Reads the record, again until all wanted requests have been answered, but for those before the byte `lost_until` of
-/// the record, whose server was killed.
+/// Reads the record from its byte `from` on, again until all wanted requests have been answered, but for those before the
+/// byte `lost_until`, whose server was killed. The record of many tests is long, so nobody reads more than concerns him.
 pub(crate) async fn requests(
     log: &Path,
+    from: usize,
     lost_until: usize,
     wanted: impl Fn(&Request) -> bool,
 ) -> Result<Vec<Request>, Error> {
@@ -105,8 +107,10 @@ pub(crate) async fn requests(
     let mut read = tokio::time::interval(READ_EVERY);
     loop {
         read.tick().await;
-        let text = std::fs::read_to_string(log).map_err(Error::file(log))?;
-        let lost = parse(&text[..lost_until.min(text.len())]).len();
+        let text = read_from(log, from).map_err(Error::file(log))?;
+        let lost_until = lost_until.saturating_sub(from).min(text.len());
+        let lost = parse(&String::from_utf8_lossy(&text[..lost_until])).len();
+        let text = String::from_utf8_lossy(&text);
         let found: Vec<_> = parse(&text).into_iter().enumerate().filter(|(_, request)| wanted(request)).collect();
         if found.iter().all(|(place, request)| *place < lost || request.status.is_some()) {
             return Ok(found.into_iter().map(|(_, request)| request).collect());
@@ -115,6 +119,14 @@ pub(crate) async fn requests(
             return Err(Error::Waited { what: "the answers to all requests".to_owned(), log: format!("{found:#?}") });
         }
     }
+}
+
+fn read_from(log: &Path, from: usize) -> std::io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(log)?;
+    file.seek(SeekFrom::Start(from as u64))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// One entry a request, in the order of arrival. A line that is still being written is left for the next reading.

@@ -14,9 +14,9 @@ use crate::bench::{control_plane, until};
 use crate::shop::{INGRESSES, SECRETS, Shop, host};
 
 /// Switches that are interrupted at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
-const RANDOM_KILLS: usize = 200;
+const RANDOM_KILLS: usize = 40;
 
 #[tokio::test]
 async fn killed_after_any_request_the_next_run_finishes() {

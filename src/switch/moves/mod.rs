@@ -150,17 +150,18 @@ impl<'a> Moves<'a> {
 
     /// Looks which routes are where. The book has their manifests.
     pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
-        let look = |side| {
-            let lists =
-                self.kinds().into_iter().map(move |kind| self.looking.routes(side, kind, Route::without_manifest));
-            futures::future::try_join_all(lists)
-        };
-        let (standby, active) = futures::future::try_join(look(Side::Standby), look(Side::Active)).await?;
-        let (standby, active) = (standby.concat(), active.concat());
+        let (standby, active) =
+            futures::future::try_join(self.look_at(Side::Standby), self.look_at(Side::Active)).await?;
         let mut places = Places::default();
         places.add(Side::Standby, &standby);
         places.add(Side::Active, &active);
         Ok((places, Sides { standby, active }))
+    }
+
+    /// The routes of one side.
+    pub(super) async fn look_at(&self, side: Side) -> Result<Vec<Route>, ClusterError> {
+        let lists = self.kinds().into_iter().map(|kind| self.looking.routes(side, kind, Route::without_manifest));
+        Ok(futures::future::try_join_all(lists).await?.concat())
     }
 
     /// Brings every route to where it belongs. Begins no other move once one has failed, unless it is the way back:

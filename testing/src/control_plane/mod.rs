@@ -178,15 +178,29 @@ impl ControlPlane {
     /// Every request so far, in the order of their arrival, that `wanted` accepts; waits until all of those have been
     /// answered.
     pub async fn requests(&self, wanted: impl Fn(&Request) -> bool) -> Result<Vec<Request>, Error> {
-        audit::requests(&self.audit_log(), self.lost_until.load(Ordering::SeqCst), wanted).await
+        self.requests_since(0, wanted).await
+    }
+
+    /// The same from a [position](Self::position) of the record on.
+    pub(crate) async fn requests_since(
+        &self,
+        position: usize,
+        wanted: impl Fn(&Request) -> bool,
+    ) -> Result<Vec<Request>, Error> {
+        audit::requests(&self.audit_log(), position, self.lost_until.load(Ordering::SeqCst), wanted).await
+    }
+
+    /// How long the record of requests is by now.
+    pub(crate) fn position(&self) -> usize {
+        let length = std::fs::metadata(self.audit_log()).map_or(0, |log| log.len());
+        usize::try_from(length).unwrap_or_default()
     }
 
     /// Kills the API server, as a crash would. etcd goes on.
     pub fn kill_api_server(&self) {
         self.lock().kill();
         // What it has not answered by now it will not answer.
-        let length = std::fs::metadata(self.audit_log()).map_or(0, |log| log.len());
-        self.lost_until.store(usize::try_from(length).unwrap_or_default(), Ordering::SeqCst);
+        self.lost_until.store(self.position(), Ordering::SeqCst);
     }
 
     fn audit_log(&self) -> PathBuf {
@@ -283,6 +297,8 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
         format!("--audit-policy-file={}", at("audit-policy.json")),
         format!("--audit-log-path={}", at("audit.log")),
         "--audit-log-mode=blocking-strict".to_owned(),
+        // In megabytes: the record is never begun anew.
+        "--audit-log-maxsize=100000".to_owned(),
     ]
 }
 

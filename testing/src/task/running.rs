@@ -35,6 +35,8 @@ pub struct Running<'bench> {
     mounts: Mounts,
     child: Option<Child>,
     log: Log,
+    /// Where the record of requests was when the pod was made: its own requests come after that.
+    begun_at: usize,
 }
 
 /// What is left of a task.
@@ -74,7 +76,8 @@ impl<'bench> Running<'bench> {
         account: String,
         mounts: Mounts,
     ) -> Result<Self, Error> {
-        let running = Self { control_plane, pod, account, mounts, child: None, log: Log::default() };
+        let begun_at = control_plane.position();
+        let running = Self { control_plane, pod, account, mounts, child: None, log: Log::default(), begun_at };
         running.renew_token().await?;
         running.set_phase("Running").await?;
         Ok(running)
@@ -233,7 +236,10 @@ impl<'bench> Running<'bench> {
             result: decoded.and_then(|json| serde_json::from_slice(&json).ok()),
             labels: metadata.labels.unwrap_or_default(),
             termination_message: self.mounts.termination_message()?,
-            requests: self.control_plane.requests(|request| request.pod == pod_name && request.user == user).await?,
+            requests: self
+                .control_plane
+                .requests_since(self.begun_at, |request| request.pod == pod_name && request.user == user)
+                .await?,
         })
     }
 
