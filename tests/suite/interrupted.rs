@@ -16,7 +16,7 @@ use crate::shop::{INGRESSES, SECRETS, Shop, host};
 /// Switches that are interrupted at once.
 const AT_ONCE: usize = 6;
 
-const RANDOM_KILLS: usize = 40;
+const RANDOM_KILLS: usize = 200;
 
 #[tokio::test]
 async fn killed_after_any_request_the_next_run_finishes() {
