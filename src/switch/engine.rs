@@ -200,8 +200,7 @@ impl<'a> Switch<'a> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
         let book = journal.book().await?;
         if journal.head.holder != self.holder {
-            journal.head.holder = self.holder.clone();
-            journal.write_head().await?;
+            journal.take_over(self.holder.clone()).await?;
         }
         let moves = self.moves(journal, book);
         let (places, _) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
@@ -219,7 +218,8 @@ impl<'a> Switch<'a> {
             journal: tokio::sync::Mutex::new(journal),
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
-            editions: AtomicUsize::new(0),
+            // By chance: what an earlier run has written must not be taken for what this one writes.
+            editions: AtomicUsize::new(usize::from(fastrand::u16(..)) << 16),
         }
     }
 

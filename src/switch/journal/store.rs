@@ -7,7 +7,7 @@ use kube::api::ApiResource;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::book::{Book, Head, VERSION};
+use super::book::{Book, Head, Holder, VERSION};
 use super::pack::{PART_LIMIT, pack, unpack};
 use crate::switch::labels;
 use crate::switch::sure::{self, SureError};
@@ -123,7 +123,18 @@ impl<'a> Journal<'a> {
         } else {
             journal.replace().await?;
         }
+        if !journal.head.parts.is_empty() {
+            journal.remove_stray_parts().await;
+        }
         Ok(journal)
+    }
+
+    /// Takes the journal over from a holder that has ended.
+    pub async fn take_over(&mut self, holder: Holder) -> Result<(), JournalError> {
+        self.head.holder = holder;
+        self.replace().await?;
+        self.remove_stray_parts().await;
+        Ok(())
     }
 
     /// The book.
@@ -180,6 +191,16 @@ impl<'a> Journal<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes parts that no journal names, which a run has left that was killed while it wrote. Who holds the journal
+    /// may: nobody else's parts will be named. They are in nobody's way, so it does not matter if this fails.
+    async fn remove_stray_parts(&self) {
+        let Ok(all) = self.objects.list_metadata().await else { return };
+        let is_part = |seen: &Metadata| seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL);
+        let names = all.into_iter().filter(is_part).map(|seen| seen.name);
+        let strays: Vec<String> = names.filter(|name| name != NAME && !self.head.parts.contains(name)).collect();
+        let _ = self.remove_parts(&strays).await;
     }
 
     async fn create(&mut self) -> Result<(), JournalError> {

@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 pub use places::{Place, Places, belongs};
 pub(super) use secrets::Copied;
@@ -206,11 +204,8 @@ impl<'a> Moves<'a> {
     }
 
     /// Writes down that a route is no longer as it was.
-    pub(super) async fn amend(&self, route: &mut Traveller, now: &Value) -> Result<(), MoveError> {
+    pub(super) async fn amend(&self, route: &Traveller) -> Result<(), MoveError> {
         let mut journal = self.journal.lock().await;
-        if let Ok(manifest) = RawValue::from_string(now.to_string()) {
-            route.entry.manifest = manifest;
-        }
         self.book().routes[route.number] = route.entry.clone();
         let edition = self.editions.fetch_add(1, Ordering::Relaxed) + 1;
         let book = self.read_book();

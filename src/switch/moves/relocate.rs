@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{MoveError, Moves, Traveller, belongs};
 use crate::switch::journal::RouteEntry;
@@ -128,8 +129,12 @@ impl Moves<'_> {
         *route.place.at.of_mut(side) = Some(seen);
         // Controllers write a route's status all the time; that is no change.
         if !manifest::say_the_same(&now, &route.entry.object()) {
-            self.amend(route, &now).await?;
+            if let Ok(manifest) = RawValue::from_string(now.to_string()) {
+                route.entry.manifest = manifest;
+            }
+            // In this order: once it is written down no later run looks whether the copy says it too.
             self.bring_up_to_date(route, side.other()).await?;
+            self.amend(route).await?;
         }
         Ok(true)
     }
