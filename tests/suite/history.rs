@@ -47,9 +47,8 @@ pub struct History {
 }
 
 fn kinds(namespace: &str) -> [(&'static str, ApiResource, Value); 2] {
-    let resource = |group, kind, plural| {
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
-    };
+    let resource =
+        |group, kind, plural| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural);
     [
         // Where hosts may not overlap neither may these.
         (
@@ -176,7 +175,10 @@ fn live(moment: &Moment) -> Certificates {
         for rule in route["spec"]["rules"].as_array().unwrap() {
             let host = rule["host"].as_str().unwrap().to_owned();
             let other = live.insert(host.clone(), secret.clone());
-            assert!(other.is_none_or(|other| other == secret), "{host}: {name} in {namespace} serves another certificate");
+            assert!(
+                other.is_none_or(|other| other == secret),
+                "{host}: {name} in {namespace} serves another certificate"
+            );
         }
     }
     live

@@ -11,6 +11,7 @@ mod exchanges;
 mod faults;
 mod hello_task;
 mod history;
+mod large_journal;
 mod malformed;
 mod runs;
 mod shop;

@@ -4,23 +4,22 @@ use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, Patch, PatchParams};
-use lagoon_task::switch::journal::unpack;
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running, ingress};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::{Value, json};
 
 use crate::bench::{control_plane, until};
-use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+use crate::shop::{CONFIG_MAPS, INGRESSES, Shop};
 
 const JOURNAL: &str = "activestandby-journal";
 
-/// A plan that injects `fault` into the first request that `wanted` accepts.
-fn once(fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
-    let mut is_over = false;
+/// A plan that injects `fault` into the first requests that `wanted` accepts.
+fn first(times: usize, fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
+    let mut left = times;
     move |passing| {
-        if is_over || !wanted(passing) {
+        if left == 0 || !wanted(passing) {
             return Fault::None;
         }
-        is_over = true;
+        left -= 1;
         fault
     }
 }
@@ -31,9 +30,21 @@ async fn held<'bench>(
     fault: Fault,
     wanted: fn(&Passing) -> bool,
 ) -> (FaultProxy, Running<'bench>) {
-    let proxy = FaultProxy::start(shop.control_plane, once(fault, wanted)).await.unwrap();
+    all_held(shop, 1, fault, wanted).await
+}
+
+/// The same with so many requests: while only one is held, other routes move on.
+async fn all_held<'bench>(
+    shop: &Shop<'bench>,
+    times: usize,
+    fault: Fault,
+    wanted: fn(&Passing) -> bool,
+) -> (FaultProxy, Running<'bench>) {
+    let proxy = FaultProxy::start(shop.control_plane, first(times, fault, wanted)).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
-    proxy.until_held().await.unwrap();
+    for _ in 0..times {
+        proxy.until_held().await.unwrap();
+    }
     (proxy, running)
 }
 
@@ -54,10 +65,6 @@ fn deletes_route(passing: &Passing) -> bool {
 
 fn creates_secret(passing: &Passing) -> bool {
     passing.method == Method::POST && passing.uri.contains("/secrets")
-}
-
-fn annotates(passing: &Passing) -> bool {
-    passing.method == Method::PATCH && passing.uri.contains("/pods/") && passing.uri.contains("fieldManager")
 }
 
 async fn patch_route(shop: &Shop<'_>, namespace: &str, name: &str, patch: Value) {
@@ -83,7 +90,7 @@ async fn journal_head(shop: &Shop<'_>) -> Value {
 #[tokio::test]
 async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
     let shop = Shop::with_routes(control_plane().await, "two-runs").await;
-    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, first) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
     let before = shop.content().await;
     let second = shop.switch().await;
     assert_eq!(second.exit_code, Some(1), "{}", second.log);
@@ -172,9 +179,10 @@ async fn a_switch_back_is_refused_while_the_switch_is_unfinished() {
 
 #[tokio::test]
 async fn sigterm_before_the_first_move_leaves_nothing_behind() {
-    for (number, wanted) in [(|passing: &Passing| passing.uri.contains("dryRun")) as fn(&Passing) -> bool, creates_secret]
-        .into_iter()
-        .enumerate()
+    for (number, wanted) in
+        [(|passing: &Passing| passing.uri.contains("dryRun")) as fn(&Passing) -> bool, creates_secret]
+            .into_iter()
+            .enumerate()
     {
         let shop = Shop::with_routes(control_plane().await, &format!("stopped-{number}")).await;
         let before = shop.content().await;
@@ -218,7 +226,7 @@ async fn sigterm_after_the_first_move_lets_the_switch_finish() {
 #[tokio::test]
 async fn a_route_that_is_changed_before_its_delete_moves_as_it_is_now() {
     let shop = Shop::with_routes(control_plane().await, "changed").await;
-    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, running) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
     let note = json!({ "metadata": { "annotations": { "example.com/note": "changed in the middle" } } });
     for (namespace, name) in [(&shop.standby, "preview"), (&shop.standby, "standby")] {
         patch_route(&shop, namespace, name, note.clone()).await;
@@ -238,7 +246,7 @@ async fn a_route_that_is_changed_before_its_delete_moves_as_it_is_now() {
 #[tokio::test]
 async fn a_status_that_is_written_meanwhile_is_no_change() {
     let shop = Shop::with_routes(control_plane().await, "status").await;
-    let (proxy, running) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let (proxy, running) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
     let api: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
     let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } } });
     for name in ["preview", "standby"] {
@@ -259,7 +267,9 @@ async fn a_pod_that_is_deleted_before_the_annotation_fails_and_the_next_run_repo
     proxy.release();
     let finished = running.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
-    println!("{}", finished.log);
+    let last = finished.log.lines().last().unwrap();
+    assert!(last.contains("The switch is done: the routes have moved"), "{last}");
+    assert!(last.contains("Run the task again: it is safe"), "{last}");
     let next = shop.switch().await;
     assert_eq!(next.exit_code, Some(0), "{}", next.log);
     assert_eq!(next.result, Some(shop.result()));

@@ -1,0 +1,157 @@
+//! A journal that does not fit into one object, and what it holds.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use lagoon_task::switch::journal::unpack;
+use lagoon_task_testing::{Fault, FaultProxy, Passing, ingress, tls_secret};
+use serde_json::{Value, json};
+
+use crate::bench::{control_plane, until};
+use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+
+const ROUTES: usize = 12;
+const JOURNAL: &str = "activestandby-journal";
+const NOTE: &str = "example.com/note";
+
+/// Text that does not get smaller by packing: as much as an object's annotations may hold.
+fn long_note(random: &mut fastrand::Rng) -> String {
+    std::iter::repeat_with(|| random.alphanumeric()).take(200_000).collect()
+}
+
+/// A site whose routes of the standby environment have long annotations, and these.
+async fn large(project: &str) -> (Shop<'static>, Vec<String>) {
+    let shop = Shop::empty(control_plane().await, project).await;
+    let mut random = fastrand::Rng::with_seed(1);
+    let notes: Vec<String> = (0..ROUTES).map(|_| long_note(&mut random)).collect();
+    for (number, note) in notes.iter().enumerate() {
+        let (name, secret) = (name(number), format!("{}-tls", name(number)));
+        let mut route = ingress(&name, &host(project, &name), "web", Some(&secret));
+        route["metadata"]["annotations"] = json!({ NOTE: note });
+        shop.add(&shop.standby, vec![tls_secret(&secret, &name), route]).await;
+    }
+    (shop, notes)
+}
+
+fn name(number: usize) -> String {
+    format!("route-{number:02}")
+}
+
+fn creates_route(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
+}
+
+fn writes_journal(passing: &Passing) -> bool {
+    passing.method == Method::PUT && passing.uri.contains(JOURNAL)
+}
+
+async fn assert_moved(shop: &Shop<'_>, notes: &[String]) {
+    assert!(shop.names(&shop.standby, INGRESSES).await.is_empty());
+    let moved = shop.list(&shop.active, INGRESSES).await;
+    let moved: Vec<&Value> = moved.iter().map(|route| &route["metadata"]["annotations"][NOTE]).collect();
+    assert_eq!(moved.len(), ROUTES);
+    assert!(moved == notes.iter().collect::<Vec<_>>(), "a route has another note than it should");
+    assert_eq!(shop.names(&shop.standby, CONFIG_MAPS).await, [JOURNAL]);
+}
+
+#[tokio::test]
+async fn a_large_journal_is_split_and_read_again_by_the_next_run() {
+    let (shop, notes) = large("large").await;
+    let mut left = ROUTES;
+    let plan = move |passing: &Passing| match creates_route(passing) && left > 0 {
+        true => {
+            left -= 1;
+            Fault::RequestHeld
+        }
+        false => Fault::None,
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    for _ in 0..ROUTES {
+        proxy.until_held().await.unwrap();
+    }
+    running.signal("KILL").await.unwrap();
+    running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+    assert!(shop.names(&shop.standby, CONFIG_MAPS).await.len() > 1);
+    assert_no_secret_in_the_journal(&shop).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_moved(&shop, &notes).await;
+}
+
+/// Neither as it is nor as it is in the Secret, in base64.
+async fn assert_no_secret_in_the_journal(shop: &Shop<'_>) {
+    let api: Api<ConfigMap> = Api::namespaced(shop.site.client(), &shop.standby);
+    // The names of the parts are in their order.
+    let all = api.list(&ListParams::default()).await.unwrap().items;
+    let parts: Vec<Vec<u8>> =
+        all.iter().flat_map(|part| part.binary_data.clone().unwrap().into_values()).map(|data| data.0).collect();
+    let book = serde_json::to_string(&unpack(&parts).unwrap()).unwrap();
+    let heads =
+        serde_json::to_string(&all.iter().map(|part| (&part.metadata, &part.data)).collect::<Vec<_>>()).unwrap();
+    assert!(book.contains("route-00-tls"));
+    for number in 0..ROUTES {
+        let secret = tls_secret("tls", &name(number));
+        for entry in ["tls.crt", "tls.key"] {
+            let encoded = secret["data"][entry].as_str().unwrap();
+            let plain = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+            for text in [encoded, plain.as_str()] {
+                assert!(!book.contains(text) && !heads.contains(text), "{text} is in the journal");
+            }
+        }
+    }
+}
+
+/// Each run writes the book anew when it finds that a route was changed. What one has written must not be taken for
+/// what another writes.
+#[tokio::test]
+async fn a_large_journal_that_two_runs_write_anew_is_still_whole_for_a_third() {
+    let (shop, _) = large("anew").await;
+    let mut left = ROUTES;
+    let plan = move |passing: &Passing| {
+        if creates_route(passing) && left > 0 {
+            left -= 1;
+            return Fault::AnswerHeld;
+        }
+        if writes_journal(passing) { Fault::AnswerHeld } else { Fault::None }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    for _ in 0..ROUTES {
+        proxy.until_held().await.unwrap();
+    }
+    let mut random = fastrand::Rng::with_seed(2);
+    let notes: Vec<String> = (0..ROUTES).map(|_| long_note(&mut random)).collect();
+    let api: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    for (number, note) in notes.iter().enumerate() {
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { NOTE: note } } }));
+        api.patch(&name(number), &PatchParams::default(), &patch).await.unwrap();
+    }
+    proxy.release();
+    // It has written the book anew once.
+    assert!(writes_journal(&proxy.until_held().await.unwrap()));
+    running.signal("KILL").await.unwrap();
+    running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+
+    let mut writes = 0;
+    let plan = move |passing: &Passing| {
+        writes += usize::from(writes_journal(passing));
+        // The first takes the journal over, the second has the book of the first route that was found changed.
+        if writes_journal(passing) && writes == 3 { Fault::RequestHeld } else { Fault::None }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    running.signal("KILL").await.unwrap();
+    running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_moved(&shop, &notes).await;
+}
