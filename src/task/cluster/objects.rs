@@ -97,8 +97,8 @@ impl Cluster {
 struct List {
     #[serde(default)]
     metadata: ListMetadata,
-    #[serde(default = "Vec::new")]
-    items: Vec<Box<RawValue>>,
+    /// `null` where metadata alone was asked for and there is none.
+    items: Option<Vec<Box<RawValue>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,8 +110,7 @@ struct ListMetadata {
 #[derive(Deserialize)]
 struct WholeList {
     metadata: ListVersion,
-    #[serde(default = "Vec::new")]
-    items: Vec<Value>,
+    items: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -197,7 +196,7 @@ impl Objects<'_> {
             let page = ListParams { limit: Some(PAGE), continue_token: next, ..ListParams::default() };
             let request = request(&self.path(), &page);
             let list: List = self.send(request).await?;
-            for item in &list.items {
+            for item in list.items.iter().flatten() {
                 all.push(read(item)?);
             }
             next = list.metadata.next.filter(|token| !token.is_empty());
@@ -301,7 +300,7 @@ impl Objects<'_> {
         loop {
             let request = self.path().list(&ListParams::default().fields(&only_this));
             let list: WholeList = self.send(request).await.map_err(error)?;
-            if done(list.items.first()) {
+            if done(list.items.iter().flatten().next()) {
                 return Ok(());
             }
             let parameters = WatchParams::default().fields(&only_this);
