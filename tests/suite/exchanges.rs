@@ -178,10 +178,8 @@ fn is_write(passing: &Passing) -> bool {
 async fn killed_at(stock: &Stock, project: &str, number: usize, guarded: bool) -> bool {
     let shop = stock.stocked(control_plane().await, &format!("{project}-{number}")).await;
     let before = shop.content().await;
-    let guard = match guarded {
-        true => Some(HostGuard::install(shop.control_plane, &shop.site.standby).await.unwrap()),
-        false => None,
-    };
+    let guard =
+        if guarded { Some(HostGuard::install(shop.control_plane, &shop.site.standby).await.unwrap()) } else { None };
     let recording = Recording::start(&shop).await;
     let plan = move |passing: &Passing| if passing.number == number { Fault::AnswerHeld } else { Fault::None };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();

@@ -61,12 +61,12 @@ async fn assert_moved(shop: &Shop<'_>, notes: &[String]) {
 async fn a_large_journal_is_split_and_read_again_by_the_next_run() {
     let (shop, notes) = large("large").await;
     let mut left = ROUTES;
-    let plan = move |passing: &Passing| match creates_route(passing) && left > 0 {
-        true => {
-            left -= 1;
-            Fault::RequestHeld
+    let plan = move |passing: &Passing| {
+        if left == 0 || !creates_route(passing) {
+            return Fault::None;
         }
-        false => Fault::None,
+        left -= 1;
+        Fault::RequestHeld
     };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();

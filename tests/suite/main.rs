@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_itself;
+mod certificates;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
@@ -11,8 +12,10 @@ mod exchanges;
 mod faults;
 mod hello_task;
 mod history;
+mod http_routes;
 mod large_journal;
 mod malformed;
 mod runs;
 mod shop;
+mod there_and_back;
 mod trust;
