@@ -70,3 +70,7 @@ pub async fn switch(task: Context) -> Result<String, Failure> {
 fn missing(what: &str) -> Failure {
     Failure::new(format!("The task's payload does not fit this task: {what}. Nothing has changed."))
 }
+
+#[cfg(test)]
+#[path = "activestandby_tests.rs"]
+mod tests;

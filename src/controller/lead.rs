@@ -1,4 +1,5 @@
-//! What the replica that holds the Lease does: it watches the `HostMigration` objects and has them carried out.
+//! What the replica that holds the Lease does: it ends the switches that nobody else would, then watches the
+//! `HostMigration` objects and has them carried out.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use super::engine::Engine;
 use super::leader::Election;
+use super::orphans;
 use super::reconcile::{self, Context, ReconcileError};
 use super::{ControllerError, turned_true};
 use crate::task::cluster::Cause;
@@ -17,15 +19,9 @@ use crate::task::cluster::Cause;
 /// Switches carried out at the same time.
 const CONCURRENCY: u16 = 4;
 
-/// Why no new switch is begun any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    Asked,
-    LeaseLost,
-}
-
-/// Carries out `HostMigration` objects until it is asked to stop or the Lease is lost, and brings to rest what runs then.
-/// `stop` is how the context hears of it.
+/// Carries out `HostMigration` objects until it is asked to stop, and brings to rest what runs then; `stop` is how the
+/// context hears of it. When the Lease is lost it ends at once, in the middle of switches too: whoever holds the Lease now
+/// continues them, and two at one switch could undo each other's work.
 pub(super) async fn lead<E: Engine>(
     context: Context<E>,
     election: &mut Election,
@@ -34,6 +30,21 @@ pub(super) async fn lead<E: Engine>(
 ) -> Result<(), ControllerError> {
     let metrics = Arc::clone(&context.metrics);
     metrics.leader.set(1);
+    let led = lead_on(context, election, stop, asked_to_stop).await;
+    metrics.leader.set(0);
+    led
+}
+
+async fn lead_on<E: Engine>(
+    context: Context<E>,
+    election: &mut Election,
+    stop: &watch::Sender<bool>,
+    asked_to_stop: watch::Receiver<bool>,
+) -> Result<(), ControllerError> {
+    tokio::select! {
+        () = orphans::end_all(&context, || *asked_to_stop.borrow()) => {}
+        () = election.keep() => return Err(ControllerError::LeaseLost),
+    }
     let controller =
         Controller::new_with(context.objects.all(), watcher::Config::default(), context.objects.resource().clone())
             .with_config(Config::default().concurrency(CONCURRENCY))
@@ -44,25 +55,19 @@ pub(super) async fn lead<E: Engine>(
             .run(reconcile::reconcile, |object, error, _| reconcile::after_failure(&object, error), Arc::new(context))
             .for_each(|result| async { report(result.err()) })
     );
-
-    let reason = tokio::select! {
+    tokio::select! {
         () = &mut running => return Err(ControllerError::WatchEnded),
-        () = turned_true(asked_to_stop) => Stop::Asked,
-        () = election.keep() => Stop::LeaseLost,
-    };
-    metrics.leader.set(0);
+        () = election.keep() => return Err(ControllerError::LeaseLost),
+        () = turned_true(asked_to_stop) => {}
+    }
     stop.send_replace(true);
     // Before the first list has come in nothing was begun, and the controller would wait for that list.
-    if objects.wait_until_ready().now_or_never().is_some() {
-        tokio::select! {
-            () = &mut running => {}
-            // Others take the Lease over while the last switches end; a switch's journal keeps them out of it.
-            () = async { if reason == Stop::Asked { election.keep().await } } => running.await,
-        }
+    if objects.wait_until_ready().now_or_never().is_none() {
+        return Ok(());
     }
-    match reason {
-        Stop::Asked => Ok(()),
-        Stop::LeaseLost => Err(ControllerError::LeaseLost),
+    tokio::select! {
+        () = running => Ok(()),
+        () = election.keep() => Err(ControllerError::LeaseLost),
     }
 }
 

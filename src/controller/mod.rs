@@ -12,6 +12,7 @@ pub mod leader;
 pub mod logs;
 pub mod metrics;
 pub mod objects;
+mod orphans;
 pub mod patch;
 pub mod reconcile;
 pub mod server;
@@ -64,7 +65,7 @@ pub enum ControllerError {
     #[error("The controller cannot start: it cannot receive signals ({0}).")]
     Signals(io::Error),
     /// Another replica may act now.
-    #[error("The Lease was lost: another replica may act now. The switches that were under way have come to rest.")]
+    #[error("The Lease was lost: another replica may act now. It continues the switches that were under way.")]
     LeaseLost,
     /// The watch has ended.
     #[error("The watch of the HostMigrations has ended, which it never should.")]
@@ -73,9 +74,8 @@ pub enum ControllerError {
 
 /// Runs the controller until it is asked to stop by SIGTERM or SIGINT, or loses the Lease.
 ///
-/// `name`, as `name/version`, shows in audit logs. In both cases nothing new is begun, and the switches under way are
-/// brought to rest first: to stop in the middle leaves routes in two places, while going on is safe, since the
-/// journal of a switch keeps a second holder out.
+/// `name`, as `name/version`, shows in audit logs. When it is asked to stop nothing new is begun, and the switches under
+/// way are brought to rest first, with the Lease held: to stop in the middle would leave routes in two places.
 pub async fn run<E: Engine>(
     name: &'static str,
     options: Options,

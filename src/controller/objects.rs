@@ -32,6 +32,12 @@ impl HostMigrations {
         Self { cluster, resource: ApiResource::erase::<HostMigration>(&()) }
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// The resource's group, version and kind.
     #[must_use]
     pub fn resource(&self) -> &ApiResource {

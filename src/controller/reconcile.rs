@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::decision::{self, Decision, decide};
-use super::engine::{Engine, SwitchRequest};
+use super::engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
 use super::events::Events;
-use super::logs;
 use super::metrics::Metrics;
 use super::objects::{HostMigrations, ReadError, typed};
 use super::patch::{self, Ending};
+use super::{logs, orphans, turned_true};
 use crate::hostmigration::HostMigration;
 use crate::task::cluster::Cause;
 use crate::task::output::Output;
@@ -128,7 +128,7 @@ impl<E: Engine> Context<E> {
         };
         let begun = Instant::now();
         self.metrics.under_way.inc();
-        let switched = self.engine.switch(request.clone()).await;
+        let switched = self.switch(&object, &request).await;
         self.metrics.under_way.dec();
         let ending = match switched {
             Ok(switched) => Ending::Completed(switched),
@@ -140,6 +140,27 @@ impl<E: Engine> Context<E> {
             self.engine.after_recorded(&request).await;
         }
         Ok(())
+    }
+
+    /// Has the engine carry out the switch. The queue forgets an object that is gone, so a switch that is in its middle
+    /// when its object has been deleted is continued here.
+    async fn switch(&self, object: &HostMigration, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
+        loop {
+            let failed = match self.engine.switch(request.clone()).await {
+                Err(failed) if failed.try_again => failed,
+                ended => return ended,
+            };
+            let orphan = orphans::orphan(self.objects.cluster(), &request.standby_namespace).await;
+            if !matches!(orphan, Ok(Some(_))) {
+                return Err(failed);
+            }
+            say(object, &format!("The object is gone and its switch has not ended: {}", failed.sentence));
+            tokio::select! {
+                () = tokio::time::sleep(decision::wait_before_next(object, Timestamp::now())) => {}
+                // The next leader goes on.
+                () = turned_true(self.stopping.clone()) => return Err(failed),
+            }
+        }
     }
 
     fn request(&self, object: &HostMigration) -> Result<SwitchRequest, decision::DestinationError> {

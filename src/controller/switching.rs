@@ -51,11 +51,12 @@ impl RouteEngine {
     async fn same_project(&self, request: &SwitchRequest) -> Result<(), SwitchFailed> {
         let standby = self.project(&request.standby_namespace).await?;
         let active = self.project(&request.active_namespace).await?;
-        match active {
+        match (standby.flatten(), active) {
             // That it is missing is for the engine to say.
-            None => Ok(()),
-            Some(active) if Some(&active) == standby.as_ref() => Ok(()),
-            Some(_) => Err(SwitchFailed {
+            (_, None) => Ok(()),
+            // Two namespaces without a project are not of the same one.
+            (Some(standby), Some(Some(active))) if standby == active => Ok(()),
+            _ => Err(SwitchFailed {
                 sentence: format!(
                     "Namespace \"{}\" does not belong to the same Lagoon project as namespace \"{}\" (label {PROJECT}), so \
                      their routes are not switched. Nothing has changed.",

@@ -98,13 +98,14 @@ pub(super) fn certificates(
         let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
         for (certificate, owned) in going(here) {
             let name = &certificate.metadata.name;
-            let comes_back = going(there).any(|(other, _)| other.metadata.name == *name);
             let other = there.certificates.iter().find(|other| other.metadata.name == *name);
-            let stays = other.is_some_and(|other| same(certificate, other));
+            // Whether that one leaves too, and if so, whether a route that leaves owns it.
+            let comes_back = going(there).find(|(other, _)| other.metadata.name == *name).map(|(_, owned)| owned);
+            let stays = comes_back != Some(true) && other.is_some_and(|other| same(certificate, other));
             if stays && !owned {
                 continue;
             }
-            if other.is_some() && !comes_back && !owned {
+            if other.is_some() && comes_back.is_none() && !owned {
                 findings.problem(
                     format!("Certificate \"{name}\" in namespace \"{}\"", here.name),
                     format!(
@@ -115,7 +116,9 @@ pub(super) fn certificates(
                 );
                 continue;
             }
-            let exchanged = comes_back && !owned || exchanged.contains(&certificate.secret);
+            // Of two that routes own, cert-manager makes either anew.
+            let changes_places = comes_back.is_some_and(|other_owned| !(owned && other_owned));
+            let exchanged = changes_places || exchanged.contains(&certificate.secret);
             entries.extend(entry(certificate, home, !owned, exchanged));
         }
     }

@@ -74,7 +74,7 @@ impl<'a> Switch<'a> {
         }
         let previous = match own {
             Some(own) if own.head.state == State::Moving => return self.begun(own).await,
-            Some(own) if self.is_same(&own.head) && replay::is_in_place(&observed, &own.head.switch_id) => {
+            Some(own) if self.is_same(&own.head) && replay::is_in_place(&observed, &own.head) => {
                 return Ok(Ready::Done(Box::new(own)));
             }
             other => other,
@@ -200,7 +200,8 @@ impl<'a> Switch<'a> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
         let book = journal.book().await?;
         if journal.head.holder != self.holder {
-            journal.take_over(self.holder.clone()).await?;
+            journal.head.holder = self.holder.clone();
+            journal.write_head().await?;
         }
         let moves = self.moves(journal, book);
         let (places, _) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
@@ -286,7 +287,7 @@ fn not_ended(error: &MoveError) -> SwitchError {
 
 /// The last line of the journal but one.
 async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
-    let routes = moves.read_book().moved();
+    let routes = moves.book().moved();
     let mut journal = moves.journal.into_inner();
     journal.head.state = State::Switched;
     journal.head.routes = Some(routes.clone());

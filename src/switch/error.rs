@@ -2,6 +2,7 @@
 
 use super::journal::{Holder, JournalError};
 use super::plan::Problem;
+use super::sure::SureError;
 use crate::task::cluster::ClusterError;
 use crate::task::output::escape;
 
@@ -89,7 +90,10 @@ impl SwitchError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Look(error) | Self::Journal(JournalError::Cluster(error)) => error.cause().may_pass(),
+            Self::Look(error)
+            | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error))) => {
+                error.cause().may_pass()
+            }
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
             Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
             Self::Running { .. } | Self::Stopped | Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => {
@@ -107,7 +111,8 @@ fn problems(problems: &[Problem]) -> String {
 fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
     let mut parts = vec![format!("The switch is not finished: {cause}.")];
     if !offline.is_empty() {
-        let title = "OFFLINE at the moment (the journal of the switch has a full copy of each of these routes):";
+        let title =
+            "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):";
         parts.push(format!("{title}\n{}", bullets(offline).trim_end()));
     }
     if !elsewhere.is_empty() {
@@ -123,3 +128,7 @@ fn bullets<T: std::fmt::Display>(list: &[T]) -> String {
     let entries: Vec<String> = list.iter().map(|entry| format!("- {entry}\n")).collect();
     entries.concat()
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

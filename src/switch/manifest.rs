@@ -1,11 +1,11 @@
 //! What an object is to look like where it goes. Plain functions on plain data.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 
 use serde_json::{Map, Value, json};
 
-use super::labels;
+use super::{labels, route};
 
 /// Fields of `metadata` that the server sets, or that mean nothing in another namespace: an owner is always in the same
 /// namespace as what it owns, and garbage collection would delete a copy that names one elsewhere.
@@ -79,6 +79,7 @@ pub fn copied(object: &Value, namespace: &str, switch: &str) -> Value {
 #[must_use]
 pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
     let mut object = copied(object, to, switch);
+    follow(&mut object, from, to);
     label(&mut object, labels::MIGRATE, "true");
     label(&mut object, labels::MIGRATING, "false");
     label(&mut object, labels::MIGRATED_FROM, from);
@@ -86,6 +87,13 @@ pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
         labels.shift_remove(labels::LEGACY_MIGRATE);
     }
     object
+}
+
+/// Has the annotations of a route name things of the namespace that it goes to.
+fn follow(object: &mut Value, from: &str, to: &str) {
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        route::follow(annotations, from, to);
+    }
 }
 
 /// A copy of a route under another name, which serves in its place while its name is taken. It serves its certificates
@@ -98,7 +106,9 @@ pub fn stand_in(
     switch: &str,
     secrets: &BTreeMap<String, String>,
 ) -> Value {
+    let from = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
     let mut object = copied(object, namespace, switch);
+    follow(&mut object, from, namespace);
     if let Some(metadata) = metadata(&mut object) {
         metadata.insert("name".to_owned(), name.into());
         metadata.shift_remove("finalizers");
@@ -124,21 +134,14 @@ pub fn stand_in(
 /// A Secret under another name, which keeps its content while its name is taken.
 #[must_use]
 pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
-    let mut parked = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
-            // What the Secret itself says of itself, for putting it back in place.
-            "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
-        },
-        "type": secret["type"],
-        "data": secret["data"],
+    let metadata = json!({
+        "name": name,
+        "namespace": namespace,
+        "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
+        // What the Secret itself says of itself, for putting it back in place.
+        "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
     });
-    keep_immutable(secret, &mut parked);
-    parked
+    with_content_of(secret, &metadata)
 }
 
 /// The Secret that [`parked`] has put aside, under its own name again.
@@ -146,21 +149,21 @@ pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Valu
 pub fn unparked(parked: &Value) -> Option<Value> {
     let metadata: Value =
         serde_json::from_str(parked.pointer("/metadata/annotations")?.get(PARKED_METADATA)?.as_str()?).ok()?;
-    let mut secret = json!({
+    Some(with_content_of(parked, &metadata))
+}
+
+fn with_content_of(secret: &Value, metadata: &Value) -> Value {
+    let mut made = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata,
-        "type": parked["type"],
-        "data": parked["data"],
+        "type": secret["type"],
+        "data": secret["data"],
     });
-    keep_immutable(parked, &mut secret);
-    Some(secret)
-}
-
-fn keep_immutable(from: &Value, to: &mut Value) {
-    if let Some(immutable) = from.get("immutable") {
-        to["immutable"] = immutable.clone();
+    if secret["immutable"] == true {
+        made["immutable"] = true.into();
     }
+    made
 }
 
 const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";
@@ -169,7 +172,11 @@ const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";
 #[must_use]
 pub fn stand_in_name(switch: &str, kind: &str, name: &str) -> String {
     let mut hasher = Fnv::default();
-    (kind, name).hash(&mut hasher);
+    for part in [kind, name] {
+        hasher.write(part.as_bytes());
+        // No name has such a byte, so no two names run together.
+        hasher.write(&[0xff]);
+    }
     format!("activestandby-{switch}-{:016x}", hasher.finish())
 }
 
@@ -181,8 +188,8 @@ pub fn say_the_same(one: &Value, other: &Value) -> bool {
 
 fn comparable(object: &Value) -> Value {
     let mut object = carried(object);
+    // The API server's lists of its own kinds do not say of each object what it is; a read of one does.
     if let Some(fields) = object.as_object_mut() {
-        // The server leaves them out of a list of built-in objects.
         fields.shift_remove("apiVersion");
         fields.shift_remove("kind");
     }

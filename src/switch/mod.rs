@@ -21,6 +21,8 @@ mod observe;
 mod probe;
 mod replay;
 mod resume;
+#[cfg(test)]
+mod sample;
 mod sure;
 mod table;
 
@@ -30,6 +32,9 @@ pub use moves::{Goal, MoveError, Place, Places};
 
 /// How many requests of one kind of step are under way at once.
 const CONCURRENT: usize = 16;
+
+/// How many routes are offline at once that must be deleted before they can be created on the other side.
+const CONCURRENT_GAPS: usize = 4;
 
 /// Who has asked for a switch: hears how it goes, and may ask it to stop.
 pub trait Caller: Sync {

@@ -53,19 +53,34 @@ impl<'a> Looking<'a> {
         Ok(observed)
     }
 
-    /// The routes of these kinds.
+    /// The routes of this kind.
     pub(super) async fn routes(
         &self,
         side: Side,
-        kinds: impl Iterator<Item = &'static dyn RouteKind>,
+        kind: &'static dyn RouteKind,
         read: fn(&'static dyn RouteKind, &Value, &str) -> Route,
     ) -> Result<Vec<Route>, ClusterError> {
         let namespace = self.names.of(side);
-        let lists = kinds.map(|kind| async move {
-            let objects = self.cluster.objects(&kind.resource(), namespace);
-            objects.list(|object| read(kind, &object, namespace)).await
+        let objects = self.cluster.objects(&kind.resource(), namespace);
+        objects.list(|object| read(kind, &object, namespace)).await
+    }
+
+    /// The routes of all kinds that the cluster has, and the kinds that may not be seen: many clusters have the Gateway
+    /// API and give the deployer no right to it.
+    async fn all_routes(&self, side: Side, groups: &Groups) -> Result<(Vec<Route>, Vec<String>), ClusterError> {
+        let lists = kinds(groups).map(|kind| async move {
+            let routes = self.routes(side, kind, Route::read).await;
+            let routes = if kind.is_built_in() { Some(routes?) } else { allowed(routes)? };
+            Ok((kind, routes))
         });
-        Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+        let (mut all, mut unseen) = (Vec::new(), Vec::new());
+        for (kind, routes) in try_join_all(lists).await? {
+            match routes {
+                Some(routes) => all.extend(routes),
+                None => unseen.push(kind.resource().kind),
+            }
+        }
+        Ok((all, unseen))
     }
 
     async fn groups(&self) -> Result<Groups, ClusterError> {
@@ -96,10 +111,11 @@ impl<'a> Looking<'a> {
             let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), name);
             services.list_metadata().await
         };
-        let (routes, services) = try_join(self.routes(side, kinds(groups), Route::read), services).await?;
+        let ((routes, unseen), services) = try_join(self.all_routes(side, groups), services).await?;
         let mut namespace = Namespace {
             name: name.clone(),
             routes,
+            unseen,
             services: services.into_iter().map(|service| service.name).collect(),
             ..Namespace::default()
         };
@@ -371,7 +387,8 @@ fn rights(status: &Value) -> Rights {
     };
     let rules = status["resourceRules"].as_array().into_iter().flatten();
     Rights {
-        complete: !status["incomplete"].as_bool().unwrap_or(false),
+        // An answer without rules is none.
+        complete: status["resourceRules"].is_array() && !status["incomplete"].as_bool().unwrap_or(false),
         rules: rules
             // A rule for named objects alone does not do for a switch.
             .filter(|rule| rule["resourceNames"].as_array().is_none_or(Vec::is_empty))
@@ -383,3 +400,7 @@ fn rights(status: &Value) -> Rights {
             .collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

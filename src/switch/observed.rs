@@ -28,6 +28,8 @@ pub struct Namespace {
     pub missing: Option<&'static str>,
     /// All routes of all kinds, whether they move or not.
     pub routes: Vec<Route>,
+    /// The kinds of routes that the deployer may not see here.
+    pub unseen: Vec<String>,
     /// Its Services.
     pub services: BTreeSet<String>,
     /// The Services that have a ready endpoint; `None` where that cannot be told.

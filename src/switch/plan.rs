@@ -62,6 +62,12 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
             );
             continue;
         }
+        for kind in &here.unseen {
+            findings.note(format!(
+                "The deployer may not see the {kind} objects in namespace \"{}\", so none of them moves.",
+                here.name
+            ));
+        }
         for route in here.movers() {
             Checking { observed, here, there, route }.check(&mut findings);
         }
@@ -302,7 +308,7 @@ fn entries(observed: &Observed) -> Vec<RouteEntry> {
 }
 
 fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
-    let manifest = RawValue::from_string(route.manifest.clone()?).ok()?;
+    let manifest = RawValue::from_string(route.manifest.as_deref()?.to_owned()).ok()?;
     Some(RouteEntry {
         kind: route.kind_name(),
         home,
@@ -325,22 +331,17 @@ fn rights(observed: &Observed, findings: &mut Findings) {
         if here.missing.is_some() || there.missing.is_some() {
             continue;
         }
-        for resource in here
-            .movers()
-            .map(|route| route.kind.resource())
-            .map(|kind| (kind.group, kind.plural))
-            .collect::<BTreeSet<_>>()
-        {
-            right(here, "delete", &resource, findings);
-            right(there, "create", &resource, findings);
-            // If the switch has to be undone, they go the other way.
-            right(there, "delete", &resource, findings);
-            right(here, "create", &resource, findings);
-        }
+        let kinds = here.movers().map(|route| route.kind.resource()).map(|kind| (kind.group, kind.plural));
+        let mut resources: BTreeSet<(String, String)> = kinds.collect();
         if here.movers().any(|route| !route.references.certificates.is_empty()) {
-            let secrets = (String::new(), "secrets".to_owned());
-            right(here, "delete", &secrets, findings);
-            right(there, "create", &secrets, findings);
+            resources.insert((String::new(), "secrets".to_owned()));
+        }
+        for resource in &resources {
+            right(here, "delete", resource, findings);
+            right(there, "create", resource, findings);
+            // If the switch has to be undone, they go the other way.
+            right(there, "delete", resource, findings);
+            right(here, "create", resource, findings);
         }
     }
     let journal = (String::new(), "configmaps".to_owned());

@@ -29,14 +29,15 @@ enum Answer {
 pub(super) async fn probe(looking: Looking<'_>, switch: &str, book: &mut Book) -> Result<Vec<Problem>, ClusterError> {
     let names: BTreeSet<(String, Side, String)> =
         book.routes.iter().map(|route| (route.kind.clone(), route.home, route.name.clone())).collect();
-    let ask = |(place, route): (usize, RouteEntry)| {
+    let routes = &book.routes;
+    let ask = |place: usize| {
+        let route = &routes[place];
         // Its name is free there only once the other one of that name has gone.
         let name_is_taken = names.contains(&(route.kind.clone(), route.home.other(), route.name.clone()));
-        async move { Ok((place, ask(looking, switch, &route, name_is_taken).await?)) }
+        async move { Ok((place, ask(looking, switch, route, name_is_taken).await?)) }
     };
-    let routes: Vec<_> = book.routes.iter().cloned().enumerate().collect();
-    let answers: Vec<(usize, Answer)> =
-        stream::iter(routes).map(ask).buffer_unordered(CONCURRENT).try_collect().await?;
+    let asked = stream::iter(0..routes.len()).map(ask).buffer_unordered(CONCURRENT);
+    let answers: Vec<(usize, Answer)> = asked.try_collect().await?;
     let mut problems = Vec::new();
     for (place, answer) in answers {
         match answer {
@@ -85,13 +86,15 @@ async fn ask(
 }
 
 /// Whether an admission webhook or policy refuses a route because another route has its host. The words are those of
-/// ingress-nginx (`host "a" and path "/" is already defined in ingress b/c`) and their like in other controllers.
+/// ingress-nginx (`host "a" and path "/" is already defined in ingress b/c`), of the policies that come with Gatekeeper
+/// (`ingress host conflicts with an existing ingress`) and Kyverno (`The Ingress host name must be unique.`), and their
+/// like.
 #[must_use]
 pub(super) fn host_is_taken(words: &str) -> bool {
     let words = words.to_lowercase();
     let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
     says(&["host", "domain", "path", "route"])
-        && (says(&["duplicate", "conflict"])
+        && (says(&["duplicate", "conflict", "must be unique"])
             || says(&["already", "is taken", "in use"])
                 && says(&["defin", "exist", "use", "taken", "claim", "own", "served"]))
 }

@@ -1,1 +1,48 @@
+use super::*;
 
+#[test]
+fn a_refusal_because_another_route_has_the_host_is_told_from_any_other() {
+    let taken = [
+        // ingress-nginx
+        r#"host "www.example.com" and path "/" is already defined in ingress shop-standby/www"#,
+        r#"HOST "_" and PATH "/api(/|$)(.*)" is ALREADY defined in ingress a/b"#,
+        // Gatekeeper's library
+        "[k8suniqueingresshost] ingress host conflicts with an existing ingress <www.example.com>",
+        // Their like
+        "host www.example.com is already claimed by shop-standby/www",
+        "hostname \"www.example.com\" already exists in another ingress",
+        "domain www.example.com is taken: owned by namespace shop-standby",
+        "the host is already in use",
+        "Duplicate host www.example.com",
+        "route www.example.com is already served elsewhere",
+    ];
+    for words in taken {
+        assert!(host_is_taken(words), "{words}");
+    }
+    let others = [
+        "",
+        "ingresses must have the label team",
+        "host www.example.com is not allowed in namespace shop-main",
+        "path /admin is forbidden",
+        "annotation nginx.ingress.kubernetes.io/server-snippet is not allowed",
+        "the hostname must end in .example.com",
+        "quota exceeded: already 10 of 10 ingresses",
+        "without explanation",
+    ];
+    for words in others {
+        assert!(!host_is_taken(words), "{words}");
+    }
+}
+
+#[test]
+fn kyvernos_policies_say_that_the_host_must_be_unique() {
+    let taken = [
+        r"resource Ingress/shop-main/www was blocked due to the following policies\n\nunique-ingress-host:\n  \
+          check-single-host-create: The Ingress host name must be unique.",
+        "The Ingress host and path combination must be unique across the cluster.",
+    ];
+    for words in taken {
+        assert!(host_is_taken(words), "{words}");
+    }
+    assert!(!host_is_taken("the label team must be unique"));
+}

@@ -3,7 +3,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::journal::Head;
 use super::observed::Observed;
+use super::route::Route;
 use super::side::Side;
 
 /// Digits of a moment in an id: enough milliseconds until the year 5188.
@@ -29,16 +31,31 @@ fn moment(mut milliseconds: u128) -> String {
     String::from_utf8_lossy(&digits).into_owned()
 }
 
-/// Whether the routes are where the switch of this id has put them.
+/// Whether the routes are where the switch of this journal has put them.
 ///
 /// A switch back, or any later one, would have left its own id on every route that it moved. So a route that still
 /// carries this one's, and none that carries a later one's, means that Lagoon never took notice: it would have asked for
-/// the switch back first.
+/// the switch back first. Another program, such as upstream's image, leaves the id on what it moves back; then the
+/// routes' URLs are on the wrong sides.
 #[must_use]
-pub(super) fn is_in_place(observed: &Observed, switch: &str) -> bool {
-    let movers = Side::BOTH.iter().flat_map(|side| observed.sides.of(*side).movers());
-    let ids: Vec<&str> = movers.filter_map(|route| route.switch()).collect();
-    ids.contains(&switch) && ids.iter().all(|id| *id <= switch)
+pub(super) fn is_in_place(observed: &Observed, head: &Head) -> bool {
+    let movers =
+        || Side::BOTH.into_iter().flat_map(|side| observed.sides.of(side).movers().map(move |one| (side, one)));
+    let ids: Vec<&str> = movers().filter_map(|(_, route)| route.switch()).collect();
+    let switch = head.switch_id.as_str();
+    ids.contains(&switch)
+        && ids.iter().all(|id| *id <= switch)
+        && !movers().any(|(side, route)| route.switch() == Some(switch) && is_misplaced(route, side, head))
+}
+
+/// Whether the journal says of a URL of the route that it has moved to the other side.
+fn is_misplaced(route: &Route, side: Side, head: &Head) -> bool {
+    let Some(moved) = &head.routes else { return false };
+    let (here, there) = match side {
+        Side::Standby => (&moved.to_standby, &moved.to_active),
+        Side::Active => (&moved.to_active, &moved.to_standby),
+    };
+    route.references.urls.iter().any(|url| there.contains(url) && !here.contains(url))
 }
 
 #[cfg(test)]

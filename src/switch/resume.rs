@@ -42,3 +42,7 @@ fn migration_has_ended(migration: &Value) -> bool {
     let last = kinds.rfind(|kind| ["started", "completed", "failed"].contains(kind));
     last.is_some_and(|kind| kind != "started")
 }
+
+#[cfg(test)]
+#[path = "resume_tests.rs"]
+mod tests;

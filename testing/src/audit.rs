@@ -129,6 +129,10 @@ fn parse(text: &str) -> Vec<Request> {
         if event.stage == "ResponseComplete" || event.stage == "Panic" {
             requests[at].status = Some(event.response_status.code.unwrap_or_default());
             requests[at].answered_at = event.stage_timestamp;
+            // The name of an object that is created stands in its body, which is read later.
+            if requests[at].name.is_empty() {
+                requests[at].name = event.object_ref.name;
+            }
         }
     }
     requests

@@ -7,10 +7,6 @@ use crate::shop::Shop;
 async fn routes_and_secrets_change_places_and_lagoon_gets_the_result() {
     let shop = Shop::with_routes(control_plane().await, "direct").await;
     let finished = shop.switch().await;
-    println!("{}", finished.log);
-    for request in &finished.requests {
-        println!("{} {} {} {:?} {}", request.verb, request.resource, request.namespace, request.status, request.uri);
-    }
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(finished.result, Some(shop.result()));
     shop.assert_switched("after one run").await;

@@ -206,3 +206,7 @@ fn parse(manifest: &RawValue) -> Value {
     // A raw value is JSON by its type.
     serde_json::from_str(manifest.get()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "book_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use kube::api::ApiResource;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::book::{Book, Head, Holder, VERSION};
+use super::book::{Book, Head, VERSION};
 use super::pack::{PART_LIMIT, pack, unpack};
 use crate::switch::labels;
 use crate::switch::sure::{self, SureError};
@@ -70,6 +70,8 @@ pub struct Journal<'a> {
     /// The first part of the book; its other parts are objects of their own.
     first_part: Option<String>,
     seen: Metadata,
+    /// Whether an earlier run has begun it.
+    is_continued: bool,
 }
 
 /// The journal of the namespace, if there is one.
@@ -78,7 +80,8 @@ pub async fn find<'a>(cluster: &'a Cluster, namespace: &str) -> Result<Option<Jo
     let Some(object) = objects.get(NAME).await? else { return Ok(None) };
     let head = head(&object, &objects)?;
     let first_part = object["binaryData"][BOOK].as_str().map(str::to_owned);
-    Ok(Some(Journal { head, first_part, seen: Metadata::of(&object), objects }))
+    let is_continued = head.state == super::State::Moving;
+    Ok(Some(Journal { head, first_part, seen: Metadata::of(&object), objects, is_continued }))
 }
 
 fn config_maps<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
@@ -117,24 +120,13 @@ impl<'a> Journal<'a> {
         }
         let first_part = parts.into_iter().next();
         let seen = previous.map(|journal| journal.seen).unwrap_or_default();
-        let mut journal = Self { objects, head, first_part, seen };
+        let mut journal = Self { objects, head, first_part, seen, is_continued: false };
         if journal.seen.uid.is_empty() {
             journal.create().await?;
         } else {
             journal.replace().await?;
         }
-        if !journal.head.parts.is_empty() {
-            journal.remove_stray_parts().await;
-        }
         Ok(journal)
-    }
-
-    /// Takes the journal over from a holder that has ended.
-    pub async fn take_over(&mut self, holder: Holder) -> Result<(), JournalError> {
-        self.head.holder = holder;
-        self.replace().await?;
-        self.remove_stray_parts().await;
-        Ok(())
     }
 
     /// The book.
@@ -154,13 +146,15 @@ impl<'a> Journal<'a> {
 
     /// Writes the head as it is now; from the state `switched` on the book is no longer needed and goes.
     pub async fn write_head(&mut self) -> Result<(), JournalError> {
-        let parts =
-            if self.head.state == super::State::Moving { Vec::new() } else { std::mem::take(&mut self.head.parts) };
-        if self.head.state != super::State::Moving {
-            self.first_part = None;
+        if self.head.state == super::State::Moving {
+            return self.replace().await;
         }
+        let parts = std::mem::take(&mut self.head.parts);
+        self.first_part = None;
         self.replace().await?;
-        self.remove_parts(&parts).await
+        self.remove_parts(&parts).await?;
+        self.remove_strays(!parts.is_empty()).await;
+        Ok(())
     }
 
     /// Writes another book in place of the one there.
@@ -181,7 +175,23 @@ impl<'a> Journal<'a> {
     /// Removes the journal: nothing has moved, or all has moved back.
     pub async fn remove(self) -> Result<(), JournalError> {
         sure::delete(&self.objects, &self.seen).await?;
-        self.remove_parts(&self.head.parts).await
+        self.remove_parts(&self.head.parts).await?;
+        self.remove_strays(!self.head.parts.is_empty()).await;
+        Ok(())
+    }
+
+    /// Removes parts that no head names: a run that was killed between a part and its head leaves such behind. Nothing
+    /// depends on it, so what fails here is left for the next switch.
+    async fn remove_strays(&self, had_parts: bool) {
+        if !had_parts && !self.is_continued {
+            return;
+        }
+        let is_part = |seen: &&Metadata| {
+            seen.name != NAME && seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL)
+        };
+        for stray in self.objects.list_metadata().await.unwrap_or_default().iter().filter(is_part) {
+            let _ = sure::delete(&self.objects, stray).await;
+        }
     }
 
     async fn remove_parts(&self, names: &[String]) -> Result<(), JournalError> {
@@ -191,16 +201,6 @@ impl<'a> Journal<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Removes parts that no journal names, which a run has left that was killed while it wrote. Who holds the journal
-    /// may: nobody else's parts will be named. They are in nobody's way, so it does not matter if this fails.
-    async fn remove_stray_parts(&self) {
-        let Ok(all) = self.objects.list_metadata().await else { return };
-        let is_part = |seen: &Metadata| seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL);
-        let names = all.into_iter().filter(is_part).map(|seen| seen.name);
-        let strays: Vec<String> = names.filter(|name| name != NAME && !self.head.parts.contains(name)).collect();
-        let _ = self.remove_parts(&strays).await;
     }
 
     async fn create(&mut self) -> Result<(), JournalError> {

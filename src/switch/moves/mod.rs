@@ -15,12 +15,12 @@ pub use places::{Place, Places, belongs};
 pub(super) use secrets::Copied;
 
 use super::components::{Component, components};
-use super::journal::{Book, Journal, JournalError, RouteEntry};
+use super::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use super::observe::Looking;
 use super::route::{KINDS, Route, RouteKind, kind_named};
 use super::side::{Side, Sides};
 use super::sure::SureError;
-use super::{CONCURRENT, Caller};
+use super::{CONCURRENT, CONCURRENT_GAPS, Caller};
 use crate::task::cluster::{ClusterError, Objects};
 
 /// Why a route could not be moved.
@@ -106,6 +106,14 @@ pub(super) struct Moves<'a> {
     pub(super) editions: AtomicUsize,
 }
 
+/// How far a pass is.
+#[derive(Default)]
+struct Progress {
+    done: AtomicUsize,
+    failed: AtomicBool,
+    total: usize,
+}
+
 /// A route on its way: what the book says of it, and where it is.
 pub(super) struct Traveller {
     pub(super) number: usize,
@@ -114,9 +122,10 @@ pub(super) struct Traveller {
 }
 
 impl<'a> Moves<'a> {
-    /// A copy of the book; what others change meanwhile is not in it.
-    pub(super) fn read_book(&self) -> Book {
-        self.book().clone()
+    /// What goes along with the routes.
+    pub(super) fn companions(&self) -> (Vec<SecretEntry>, Vec<CertificateEntry>) {
+        let book = self.book();
+        (book.secrets.clone(), book.certificates.clone())
     }
 
     pub(super) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
@@ -141,8 +150,13 @@ impl<'a> Moves<'a> {
 
     /// Looks which routes are where. The book has their manifests.
     pub(super) async fn look(&self) -> Result<(Places, Sides<Vec<Route>>), ClusterError> {
-        let look = |side| self.looking.routes(side, self.kinds().into_iter(), Route::without_manifest);
+        let look = |side| {
+            let lists =
+                self.kinds().into_iter().map(move |kind| self.looking.routes(side, kind, Route::without_manifest));
+            futures::future::try_join_all(lists)
+        };
         let (standby, active) = futures::future::try_join(look(Side::Standby), look(Side::Active)).await?;
+        let (standby, active) = (standby.concat(), active.concat());
         let mut places = Places::default();
         places.add(Side::Standby, &standby);
         places.add(Side::Active, &active);
@@ -151,35 +165,46 @@ impl<'a> Moves<'a> {
 
     /// Brings every route to where it belongs. Begins no other move once one has failed, unless it is the way back:
     /// then as much as possible is done. Answers with what failed.
+    ///
+    /// Routes that may overlap go first, many at once. Of the others few are under way at once: a request takes the
+    /// longer the more there are, and these are offline meanwhile.
     pub(super) async fn pass(&self, goal: Goal, places: &Places) -> Vec<MoveError> {
-        let parts = components(&self.book());
-        let total = parts.iter().map(|part| part.routes.len()).sum();
-        let (done, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (done, failed) = (&done, &failed);
-        let moves = stream::iter(parts).map(|part| async move {
-            if failed.load(Ordering::Relaxed) && goal == Goal::Switched {
-                return None;
-            }
-            let result = self.bring(goal, &part, places, done, total).await;
-            if result.is_err() {
-                failed.store(true, Ordering::Relaxed);
-            }
-            result.err()
-        });
-        moves.buffer_unordered(CONCURRENT).filter_map(|error| async move { error }).collect().await
+        let (gapless, gaps): (Vec<_>, Vec<_>) = {
+            let book = self.book();
+            components(&book)
+                .into_iter()
+                .partition(|part| part.routes.iter().all(|route| book.routes[*route].may_overlap))
+        };
+        let progress = &Progress { total: self.book().routes.len(), ..Progress::default() };
+        let mut errors = Vec::new();
+        for (parts, at_once) in [(gapless, CONCURRENT), (gaps, CONCURRENT_GAPS)] {
+            let moves =
+                stream::iter(parts).map(|part| async move { self.bring(goal, &part, places, progress).await.err() });
+            let failed = moves.buffer_unordered(at_once).filter_map(|error| async move { error });
+            errors.extend(failed.collect::<Vec<_>>().await);
+        }
+        errors
     }
 
-    async fn bring(
+    async fn bring(&self, goal: Goal, part: &Component, places: &Places, progress: &Progress) -> Result<(), MoveError> {
+        if progress.failed.load(Ordering::Relaxed) && goal == Goal::Switched {
+            return Ok(());
+        }
+        let result = self.bring_component(goal, part, places, progress).await;
+        progress.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    async fn bring_component(
         &self,
         goal: Goal,
         part: &Component,
         places: &Places,
-        done: &AtomicUsize,
-        total: usize,
+        progress: &Progress,
     ) -> Result<(), MoveError> {
         let mut travellers: Vec<Traveller> = part.routes.iter().map(|number| self.traveller(*number, places)).collect();
         if travellers.iter().all(|route| route.place.is_settled_at(goal.side(route.entry.home))) {
-            done.fetch_add(travellers.len(), Ordering::Relaxed);
+            progress.done.fetch_add(travellers.len(), Ordering::Relaxed);
             return Ok(());
         }
         if part.is_exchange() {
@@ -188,7 +213,8 @@ impl<'a> Moves<'a> {
             self.relocate(route, goal.side(route.entry.home)).await?;
         }
         for route in &travellers {
-            let number = done.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = progress.done.fetch_add(1, Ordering::Relaxed) + 1;
+            let total = progress.total;
             let side = goal.side(route.entry.home);
             let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
             let (from, to) = (self.names().of(side.other()), self.names().of(side));
@@ -208,7 +234,7 @@ impl<'a> Moves<'a> {
         let mut journal = self.journal.lock().await;
         self.book().routes[route.number] = route.entry.clone();
         let edition = self.editions.fetch_add(1, Ordering::Relaxed) + 1;
-        let book = self.read_book();
+        let book = self.book().clone();
         journal.write_book(&book, edition).await?;
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",

@@ -29,7 +29,10 @@ impl Places {
     pub fn add(&mut self, side: Side, routes: &[Route]) {
         let seen = self.seen.of_mut(side);
         for route in routes {
-            seen.insert((route.kind_name(), route.metadata.name.clone()), route.metadata.clone());
+            let mut metadata = route.metadata.clone();
+            let switch = route.switch().map(|switch| (labels::SWITCH.to_owned(), switch.to_owned()));
+            metadata.labels = switch.into_iter().collect();
+            seen.insert((route.kind_name(), route.metadata.name.clone()), metadata);
         }
     }
 
@@ -74,3 +77,7 @@ impl Place {
         self.at.of(side).as_ref().is_none_or(|seen| seen.deletion_timestamp.is_some())
     }
 }
+
+#[cfg(test)]
+#[path = "places_tests.rs"]
+mod tests;

@@ -40,10 +40,10 @@ impl<'a> Moves<'a> {
 
     /// Copies what goes along before any route moves. What a name on the other side is needed for comes later.
     pub(in crate::switch) async fn copy_companions(&self) -> Result<(), MoveError> {
-        let book = self.read_book();
-        let copies = stream::iter(book.secrets).map(|entry| async move { self.copy(&entry).await });
+        let (secrets, certificates) = self.companions();
+        let copies = stream::iter(secrets).map(|entry| async move { self.copy(&entry).await });
         copies.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
-        for certificate in book.certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
+        for certificate in certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
             self.create_certificate(certificate, certificate.home.other()).await?;
         }
         Ok(())
@@ -259,15 +259,14 @@ impl<'a> Moves<'a> {
     /// After all routes have moved: deletes the originals of what was copied, unless a route that is there still names
     /// them, and what stood in. A Certificate goes before its Secret, or cert-manager would issue the Secret anew.
     pub(in crate::switch) async fn clean_up(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
-        let book = self.read_book();
-        for entry in book.certificates.iter().filter(|entry| !entry.exchanged) {
+        let (mut originals, certificates) = self.companions();
+        for entry in certificates.iter().filter(|entry| !entry.exchanged) {
             let named = routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.secret));
             if !named || !entry.copied {
                 self.delete_certificate(entry, entry.home).await?;
             }
         }
         let kept = self.secrets_kept_supplied().await?;
-        let mut originals = book.secrets;
         originals.retain(|entry| {
             entry.way != SecretWay::Exchange
                 && !kept.contains(&(entry.home, entry.name.clone()))
@@ -333,7 +332,7 @@ impl<'a> Moves<'a> {
 
     /// Deletes what was put aside, once its content is in its place.
     async fn delete_parked(&self) -> Result<(), MoveError> {
-        for entry in self.read_book().secrets {
+        for entry in self.companions().0 {
             let aside = match entry.way {
                 SecretWay::Copy => continue,
                 SecretWay::Exchange if entry.home == Side::Active => continue,
@@ -351,12 +350,12 @@ impl<'a> Moves<'a> {
 
     /// After all routes are back: deletes the copies, and puts back what made way.
     pub(in crate::switch) async fn undo_companions(&self) -> Result<(), MoveError> {
-        let book = self.read_book();
-        for entry in book.certificates.iter().filter(|entry| entry.copied && !entry.exchanged) {
+        let (secrets, certificates) = self.companions();
+        for entry in certificates.iter().filter(|entry| entry.copied && !entry.exchanged) {
             self.create_certificate(entry, entry.home).await?;
             self.delete_certificate(entry, entry.home.other()).await?;
         }
-        let undone = stream::iter(book.secrets).map(|entry| async move { self.undo_copy(&entry).await });
+        let undone = stream::iter(secrets).map(|entry| async move { self.undo_copy(&entry).await });
         undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         self.delete_parked().await
     }

@@ -2,7 +2,7 @@
 //!
 //! Such things do not move. A route whose new namespace lacks one that its old namespace has would answer errors.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{References, text};
 
@@ -75,6 +75,18 @@ pub(super) fn read(route: &Value, namespace: &str, references: &mut References) 
             references.beside.extend(own.map(|name| beside(BesideKind::Middleware, name, annotation)));
         } else if let Some(kind) = kind_named_by(annotation) {
             references.beside.extend(in_namespace(value, namespace).map(|name| beside(kind, name, annotation)));
+        }
+    }
+}
+
+/// In the annotations of a route that goes from one namespace to the other, names what it named in the old one by the new
+/// one's name: each environment has its own. Traefik's list is left alone: where a namespace's name ends in it cannot be
+/// told, and Traefik follows it wherever it leads.
+pub(in crate::switch) fn follow(annotations: &mut Map<String, Value>, from: &str, to: &str) {
+    for (annotation, value) in annotations {
+        let named = value.as_str().and_then(|named| named.trim().strip_prefix(from)?.strip_prefix('/'));
+        if let Some(name) = named.filter(|_| kind_named_by(annotation).is_some()) {
+            *value = format!("{to}/{name}").into();
         }
     }
 }

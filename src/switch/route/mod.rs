@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use kube::api::ApiResource;
 use serde_json::Value;
 
+pub(super) use annotations::follow;
 pub use annotations::{Beside, BesideKind};
 pub use http_route::{Gateway, GatewayGrant};
 
@@ -89,53 +90,63 @@ pub struct Acceptance {
 pub struct Route {
     /// Its kind.
     pub kind: &'static dyn RouteKind,
-    /// Its metadata.
+    /// Its metadata, without labels and annotations: there are thousands of routes, and what matters is below.
     pub metadata: Metadata,
     /// What it serves and names.
     pub references: References,
     /// Who has accepted it.
     pub acceptances: Vec<Acceptance>,
     /// The whole object as JSON, of a route that is to move.
-    pub manifest: Option<String>,
+    pub manifest: Option<Box<str>>,
+    migrates: bool,
+    stands_in: bool,
+    switch: Option<Box<str>>,
 }
 
 impl Route {
     /// Reads a route.
     #[must_use]
     pub fn read(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
-        let metadata = Metadata::of(object);
-        let migrates = migrates(&metadata);
-        Self {
-            kind,
-            references: kind.references(object, namespace),
-            acceptances: kind.acceptances(object),
-            manifest: migrates.then(|| object.to_string()),
-            metadata,
-        }
+        let route = Self::without_manifest(kind, object, namespace);
+        let manifest = route.migrates.then(|| object.to_string().into_boxed_str());
+        Self { manifest, ..route }
     }
 
     /// The same, for who has its manifest already.
     #[must_use]
     pub fn without_manifest(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
-        Self { manifest: None, ..Self::read(kind, object, namespace) }
+        let mut metadata = Metadata::of(object);
+        let labels = std::mem::take(&mut metadata.labels);
+        metadata.annotations.clear();
+        let says = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
+        Self {
+            kind,
+            references: kind.references(object, namespace),
+            acceptances: kind.acceptances(object),
+            manifest: None,
+            migrates: says(labels::MIGRATE, "true") || says(labels::LEGACY_MIGRATE, "true"),
+            stands_in: says(labels::ROLE, labels::STAND_IN),
+            switch: labels.get(labels::SWITCH).map(|switch| switch.as_str().into()),
+            metadata,
+        }
     }
 
     /// Whether a switch moves it.
     #[must_use]
     pub fn migrates(&self) -> bool {
-        migrates(&self.metadata)
+        self.migrates
     }
 
     /// Whether it stands in for another for the time of a switch.
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
-        self.metadata.labels.get(labels::ROLE).is_some_and(|role| role == labels::STAND_IN)
+        self.stands_in
     }
 
     /// The switch that put it where it is.
     #[must_use]
     pub fn switch(&self) -> Option<&str> {
-        self.metadata.labels.get(labels::SWITCH).map(String::as_str)
+        self.switch.as_deref()
     }
 
     /// The kind's name.
@@ -143,11 +154,6 @@ impl Route {
     pub fn kind_name(&self) -> String {
         self.kind.resource().kind
     }
-}
-
-fn migrates(metadata: &Metadata) -> bool {
-    let says_so = |label: &str| metadata.labels.get(label).is_some_and(|value| value == "true");
-    says_so(labels::MIGRATE) || says_so(labels::LEGACY_MIGRATE)
 }
 
 /// The text of a field that has some.

@@ -192,11 +192,12 @@ impl From<&kube::Error> for Cause {
 impl From<&Status> for Cause {
     fn from(status: &Status) -> Self {
         let message = shortened(&status.message);
+        // A webhook chooses its code itself.
+        if let Some(words) = denial(&message) {
+            return Self::Denied(words.to_owned());
+        }
         match status.code {
             401 => Self::Unauthorized,
-            400 | 403 | 422 if denial(&message).is_some() => {
-                Self::Denied(denial(&message).unwrap_or_default().to_owned())
-            }
             403 => Self::Forbidden(message),
             // A missing object comes with details; a path that nothing serves does not.
             404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Self::KindUnknown,

@@ -200,6 +200,60 @@ fn each_cause_has_its_sentence_and_says_whether_anything_was_done_and_whether_it
     }
 }
 
+#[test]
+fn the_words_of_admission_are_told_without_what_stands_before_them() {
+    let nginx = r#"host "a" and path "/" is already defined in ingress b/c"#;
+    let cases = [
+        (format!(r#"admission webhook "validate.nginx.ingress.kubernetes.io" denied the request: {nginx}"#), nginx),
+        (
+            r#"ingresses.networking.k8s.io "www" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no wildcards"#.to_owned(),
+            "no wildcards",
+        ),
+        (r#"admission webhook "x" denied the request without explanation"#.to_owned(), "without explanation"),
+        (r#"admission webhook "x" denied the request"#.to_owned(), r#"admission webhook "x""#),
+        (r#"admission webhook "x" denied the request: one denied the request: two"#.to_owned(), "one denied the request: two"),
+    ];
+    for (message, words) in &cases {
+        assert_eq!(denial(message), Some(*words), "{message}");
+        for code in [400, 403, 422] {
+            assert_eq!(cause(code, "", message), Cause::Denied((*words).to_owned()), "{code} {message}");
+        }
+        let told = cause(403, "", message).to_string();
+        assert_eq!(told, format!("a policy of the cluster refuses it: {words}"));
+    }
+    assert!(Cause::Denied(String::new()).nothing_was_done() && !Cause::Denied(String::new()).may_pass());
+}
+
+#[test]
+fn a_webhook_that_refuses_with_a_code_of_its_own_denies_all_the_same() {
+    for code in [401, 404, 406, 409, 410, 429, 500, 503] {
+        let message = r#"admission webhook "x" denied the request: the host is already in use"#;
+        assert_eq!(cause(code, "", message), Cause::Denied("the host is already in use".to_owned()), "{code}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_admissions_is_no_denial() {
+    let cases = [
+        "",
+        "denied the request: MARKER",
+        "ingresses is forbidden: User \"u\" cannot create resource",
+        "failed calling webhook \"x\": connection refused",
+        "admission webhook \"x\" accepted it",
+    ];
+    for message in cases {
+        assert_eq!(denial(message), None, "{message}");
+    }
+    assert_eq!(cause(422, "Invalid", "denied the request: MARKER"), Cause::Invalid { fields: Vec::new() });
+}
+
+#[test]
+fn the_words_of_admission_are_escaped_and_cut() {
+    let long = format!("admission webhook \"x\" denied the request: a\u{1b}[2J\n{}", "b".repeat(1000));
+    let Cause::Denied(words) = cause(403, "", &long) else { panic!("{long}") };
+    assert!(words.starts_with(r"a\u{1b}[2J\nb") && words.ends_with('…') && words.chars().count() < 600, "{words}");
+}
+
 fn service(error: impl Into<tower::BoxError>) -> Cause {
     Cause::from(&kube::Error::Service(error.into()))
 }

@@ -19,7 +19,7 @@ use super::{Cause, Cluster, ClusterError, ObjectName};
 use crate::task::environment::is_dns_subdomain;
 
 /// Objects that one answer to a list holds at most: it bounds the memory that a list needs.
-const PAGE: u32 = 250;
+const PAGE: u32 = 500;
 
 /// A list that expires between two pages is begun again this often in all.
 const LIST_ATTEMPTS: u32 = 3;
@@ -97,7 +97,8 @@ impl Cluster {
 struct List {
     #[serde(default)]
     metadata: ListMetadata,
-    /// `null` where metadata alone was asked for and there is none.
+    /// The API server writes `null` for the items of an empty list of metadata.
+    #[serde(default)]
     items: Option<Vec<Box<RawValue>>>,
 }
 
@@ -110,6 +111,7 @@ struct ListMetadata {
 #[derive(Deserialize)]
 struct WholeList {
     metadata: ListVersion,
+    #[serde(default)]
     items: Option<Vec<Value>>,
 }
 

@@ -279,7 +279,7 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", at("service-account.pub")),
         format!("--service-account-signing-key-file={}", at("service-account.key")),
-        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
         format!("--audit-policy-file={}", at("audit-policy.json")),
         format!("--audit-log-path={}", at("audit.log")),
         "--audit-log-mode=blocking-strict".to_owned(),

@@ -194,11 +194,12 @@ impl<'bench> Running<'bench> {
         self.log.wait_for_line(text).await
     }
 
-    /// Sends a signal by its name, like `TERM`. One that has been seen to end gets none.
+    /// Sends a signal by its name, like `TERM`. A process that has ended gets none.
     pub async fn signal(&self, signal: &str) -> Result<(), Error> {
-        // 0 would stand for every process of the test's own group.
+        // Without an id `kill` would take this very process and all of its group.
         let Some(id) = self.process_id() else { return Ok(()) };
-        let status = Command::new("kill").args(["-s", signal, &id.to_string()]).status().await;
+        let id = id.to_string();
+        let status = Command::new("kill").args(["-s", signal, &id]).status().await;
         status.map(drop).map_err(Error::process(format!("Sending SIG{signal}")))
     }
 

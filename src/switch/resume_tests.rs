@@ -1,0 +1,54 @@
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn a_pod_has_ended_in_either_of_its_last_phases() {
+    let cases = [
+        ("Succeeded", true),
+        ("Failed", true),
+        ("Running", false),
+        ("Pending", false),
+        ("Unknown", false),
+        ("succeeded", false),
+    ];
+    for (phase, ended) in cases {
+        assert_eq!(pod_has_ended(&json!({ "status": { "phase": phase } })), ended, "{phase}");
+    }
+    for unknown in [json!({}), json!({ "status": {} }), json!({ "status": { "phase": null } }), json!(null)] {
+        assert!(!pod_has_ended(&unknown), "{unknown}");
+    }
+}
+
+#[test]
+fn a_migration_has_ended_by_the_last_condition_that_says_how_far_it_is() {
+    let cases: &[(&[&str], bool)] = &[
+        (&[], false),
+        (&["started"], false),
+        (&["started", "completed"], true),
+        (&["started", "failed"], true),
+        (&["started", "failed", "started"], false),
+        (&["started", "completed", "waiting"], true),
+        (&["waiting"], false),
+        (&["Completed"], false),
+    ];
+    for (kinds, ended) in cases {
+        let conditions: Vec<Value> = kinds.iter().map(|kind| json!({ "type": kind, "status": "True" })).collect();
+        let migration = json!({ "status": { "conditions": conditions } });
+        assert_eq!(migration_has_ended(&migration), *ended, "{kinds:?}");
+    }
+    for malformed in
+        [json!(null), json!({ "status": { "conditions": {} } }), json!({ "status": { "conditions": [1, {}] } })]
+    {
+        assert!(!migration_has_ended(&malformed), "{malformed}");
+    }
+}
+
+#[test]
+fn a_later_object_of_the_holders_name_is_another_one() {
+    let holder = |uid: &str| Holder { kind: "Pod".to_owned(), name: "task".to_owned(), uid: uid.to_owned() };
+    let object = json!({ "metadata": { "name": "task", "uid": "one" } });
+    assert!(is_same(&object, &holder("one")));
+    assert!(!is_same(&object, &holder("two")));
+    assert!(is_same(&object, &holder("")), "whose uid is not known is told by its name alone");
+}

@@ -1,0 +1,225 @@
+//! The controller, from the object's creation to the routes' new places.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, PostParams};
+use lagoon_task::hostmigration::HostMigration;
+use lagoon_task_testing::{ingress, service};
+use serde_json::{Value, json};
+
+use crate::controller_bench::{NAME, Turn, ask, ask_again, conditions, create, delete, last_words};
+use crate::shop::{INGRESSES, Shop, host};
+
+fn url(project: &str, names: [&str; 2]) -> String {
+    names.map(|name| format!("https://{}", host(project, name))).join(",")
+}
+
+#[tokio::test]
+async fn the_crd_way_needs_nothing_but_the_task_and_the_controller() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "whole").await;
+    let controller = turn.start().await;
+    let finished = shop.site.task(&shop.site.payload(NAME)).launch().await.unwrap().finish().await.unwrap();
+
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let (active, standby) = (url("whole", ["shop", "www"]), url("whole", ["preview", "standby"]));
+    // In this way Lagoon swaps the environments' names itself.
+    let result = json!({
+        "status": "Completed",
+        "productionEnvironment": "main",
+        "standbyProductionEnvironment": "develop",
+        "productionRoutes": active,
+        "standbyRoutes": standby,
+    });
+    assert_eq!(finished.result, Some(result));
+    shop.assert_switched(&finished.log).await;
+
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    assert_eq!(last_words(&object), "moved 2 routes to whole-develop, 2 routes to whole-main");
+    let hosts = object.spec.hosts.unwrap();
+    assert_eq!((hosts.active_hosts, hosts.standby_hosts), (active, standby));
+    assert_eq!(object.metadata.annotations.unwrap()["dioscuri.amazee.io/migrate"], "false");
+
+    turn.until_journal(&shop.standby, "reported").await;
+    assert_eq!(events(&shop).await, ["Completed", "Started"]);
+    assert_eq!(controller.get("/healthz").await.0, 200);
+    assert_eq!(controller.get("/readyz").await.0, 200);
+    assert_eq!(controller.get("/elsewhere").await.0, 404);
+    for (metric, value) in [
+        ("switches_started_total", "1"),
+        ("switches_completed_total", "1"),
+        ("switches_failed_total", "0"),
+        ("switches_under_way", "0"),
+        ("switch_duration_seconds_count", "1"),
+        ("leader", "1"),
+    ] {
+        assert_eq!(controller.metric(metric).await, value, "{metric}");
+    }
+    let stopped = controller.stop().await;
+    let lines: Vec<Value> = stopped.log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about: Vec<&Value> = lines.iter().filter(|line| line["hostmigration"] == NAME).collect();
+    assert!(about.len() >= 4 && about.iter().all(|line| line["namespace"] == "whole-develop"), "{}", stopped.log);
+}
+
+/// The reasons of the Events in the standby environment's namespace, in the order of the alphabet.
+async fn events(shop: &Shop<'_>) -> Vec<String> {
+    let events: Api<Event> = Api::namespaced(shop.site.client(), &shop.standby);
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let about = |event: &Event| event.regarding.clone().unwrap().name.unwrap();
+    assert!(events.iter().all(|event| about(event) == NAME), "{events:?}");
+    let mut reasons: Vec<String> = events.into_iter().filter_map(|event| event.reason).collect();
+    reasons.sort();
+    reasons
+}
+
+#[tokio::test]
+async fn a_switch_that_cannot_be_done_fails_with_its_reason_and_is_tried_again_only_when_it_is_asked_for() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "retried").await;
+    shop.add(&shop.standby, vec![ingress("api", "api.example.com", "api", None)]).await;
+    let before = shop.content().await;
+    let controller = turn.start().await;
+    let finished = shop.site.task(&shop.site.payload(NAME)).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let last = finished.log.lines().last().unwrap();
+    assert!(last.starts_with("The switch failed; the cluster's controller says: "), "{last}");
+    assert!(last.contains("Service \\\"api\\\"") || last.contains("Service \"api\""), "{last}");
+
+    let failed = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&failed), ["started", "failed"]);
+    assert!(last_words(&failed).contains("namespace \"retried-main\" has none"), "{}", last_words(&failed));
+    assert!(last_words(&failed).ends_with("Nothing has changed."), "{}", last_words(&failed));
+    assert_eq!(failed.spec.hosts, None);
+    assert_eq!(shop.content().await, before);
+
+    // The cause is gone, and the object is looked at once more, but nobody asks.
+    shop.add(&shop.active, vec![service("api")]).await;
+    shop.site.patch(NAME, json!({ "metadata": { "labels": { "touched": "true" } } })).await;
+    let next = Shop::with_routes(turn.control_plane, "retried-next").await;
+    ask(&next.site, NAME, &next.active).await;
+    turn.until_ended(&next, NAME).await;
+    assert_eq!(conditions(&shop.site.migrations().get(NAME).await.unwrap()), ["started", "failed"]);
+    assert_eq!(shop.content().await, before);
+
+    ask_again(&shop.site, NAME).await;
+    let completed = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&completed), ["started", "failed", "started", "completed"]);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["api", "preview", "standby"]);
+    assert_eq!(controller.metric("switches_failed_total").await, "1");
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_is_none_or_not_of_the_same_project_fails_and_nothing_changes() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "strict").await;
+    let foreign = Shop::with_routes(turn.control_plane, "foreign").await;
+    let before = (shop.content().await, foreign.content().await);
+    let controller = turn.start().await;
+    for (number, (destination, reason)) in [
+        ("", "spec.destinationNamespace is missing"),
+        ("Not A Namespace", "is not the name of a Kubernetes namespace"),
+        ("strict-develop", "is its own namespace"),
+        ("strict-nowhere", "there is no namespace of that name"),
+        ("foreign-main", "does not belong to the same Lagoon project"),
+        ("kube-system", "does not belong to the same Lagoon project"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("host-migration-{number}");
+        ask(&shop.site, &name, destination).await;
+        let object = turn.until_ended(&shop, &name).await;
+        assert_eq!(conditions(&object), ["started", "failed"], "{destination}");
+        assert!(last_words(&object).contains(reason), "{destination}: {}", last_words(&object));
+        assert!(last_words(&object).contains("Nothing has changed."), "{destination}: {}", last_words(&object));
+    }
+    assert_eq!((shop.content().await, foreign.content().await), before);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn two_namespaces_that_belong_to_no_project_are_not_switched() {
+    let turn = Turn::take().await;
+    let controller = turn.start().await;
+    for name in ["platform", "somebody"] {
+        let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+        let namespaces = Api::<Namespace>::all(turn.client());
+        namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        let route = ingress(name, &format!("{name}.example.com"), "web", None);
+        turn.control_plane.create_all(name, vec![service("web"), route]).await.unwrap();
+    }
+    let object = json!({
+        "apiVersion": "dioscuri.amazee.io/v1",
+        "kind": "HostMigration",
+        "metadata": { "name": NAME, "annotations": { "dioscuri.amazee.io/migrate": "true" } },
+        "spec": { "destinationNamespace": "platform" },
+    });
+    turn.control_plane.create_all("somebody", vec![object]).await.unwrap();
+    let failed = |object: Option<&HostMigration>| {
+        object.is_some_and(|object| last_words(object).contains("does not belong to the same Lagoon project"))
+    };
+    turn.until("somebody", NAME, failed).await;
+    let routes = turn.control_plane.list_all("platform", INGRESSES).await.unwrap();
+    assert_eq!(routes[0]["metadata"]["name"], "platform");
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn the_archived_controllers_finalizer_does_not_keep_a_deleted_object() {
+    let turn = Turn::take().await;
+    let shop = Shop::empty(turn.control_plane, "leftover").await;
+    let controller = turn.start().await;
+    let metadata = json!({
+        "name": NAME,
+        "annotations": { "dioscuri.amazee.io/migrate": "false" },
+        "finalizers": ["finalizer.dioscuri.amazee.io/v1"],
+    });
+    let object = json!({
+        "apiVersion": "dioscuri.amazee.io/v1",
+        "kind": "HostMigration",
+        "metadata": metadata,
+        "spec": { "destinationNamespace": shop.active },
+    });
+    create(&shop.site, object).await;
+    delete(&shop.site, NAME).await;
+    turn.until::<HostMigration>(&shop.standby, NAME, |object| object.is_none()).await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_without_routes_is_switched_all_the_same() {
+    let turn = Turn::take().await;
+    let shop = Shop::empty(turn.control_plane, "bare").await;
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    let hosts = object.spec.hosts.unwrap();
+    assert_eq!((hosts.active_hosts.as_str(), hosts.standby_hosts.as_str()), ("", ""));
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_switch_and_the_switch_back_leave_everything_as_it_was() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "there-and-back").await;
+    let before = shop.content().await;
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    turn.until_ended(&shop, NAME).await;
+    shop.assert_switched("there").await;
+
+    let mut object = shop.site.payload(NAME)["crd"].take();
+    object["metadata"]["namespace"] = shop.active.as_str().into();
+    object["spec"]["destinationNamespace"] = shop.standby.as_str().into();
+    turn.control_plane.create_all(&shop.active, vec![object]).await.unwrap();
+    let ended = |object: Option<&HostMigration>| object.is_some_and(|object| conditions(object).len() == 2);
+    turn.until(&shop.active, NAME, ended).await;
+    let after: BTreeMap<String, Value> = shop.content().await;
+    assert_eq!(after, before);
+    controller.stop().await;
+}

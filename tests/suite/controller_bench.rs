@@ -1,0 +1,287 @@
+//! The controller as a process, with the rights that its manifest gives.
+//!
+//! It acts on the whole cluster, so its tests have a control plane of their own and take turns on it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use lagoon_task::hostmigration::HostMigration;
+use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, Running};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::bench::{Site, new_control_plane};
+use crate::shop::Shop;
+
+const CONTROLLER: &str = env!("CARGO_BIN_EXE_hostmigration-controller");
+/// The name that the object gets in the tests' payloads.
+pub const NAME: &str = "host-migration-c0n7r0";
+/// The controller's user.
+pub const USER: &str = "system:serviceaccount:lagoon:hostmigration-controller";
+/// What an operator applies.
+pub const MANIFEST: &str = include_str!("../../deploy/hostmigration-controller.yaml");
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// One test's turn on the control plane.
+pub struct Turn {
+    pub control_plane: &'static ControlPlane,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Turn {
+    /// Waits for this test's turn; nobody holds the Lease then.
+    pub async fn take() -> Self {
+        let turn = TURN.lock().await;
+        let control_plane = CONTROL_PLANE.get_or_init(with_manifest).await;
+        let taken = Self { control_plane, _turn: turn };
+        taken.delete_lease().await;
+        taken
+    }
+
+    pub fn client(&self) -> kube::Client {
+        self.control_plane.client().unwrap()
+    }
+
+    pub fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client(), "lagoon")
+    }
+
+    /// A replica that was killed leaves its Lease behind, and the next would wait until it has run out.
+    pub async fn delete_lease(&self) {
+        let deleted = self.leases().delete("hostmigration-controller", &DeleteParams::default()).await;
+        assert!(deleted.is_ok() || matches!(&deleted, Err(kube::Error::Api(status)) if status.code == 404));
+    }
+
+    /// Starts a replica.
+    pub async fn start(&self) -> Replica<'static> {
+        self.start_at(self.control_plane.port()).await
+    }
+
+    /// Starts a replica whose requests pass through `proxy`.
+    pub async fn start_through(&self, proxy: &FaultProxy) -> Replica<'static> {
+        self.start_at(proxy.port()).await
+    }
+
+    async fn start_at(&self, api_server: u16) -> Replica<'static> {
+        // Free when it is given back; that somebody else takes it before the controller does is rare.
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+        let lagoon = LagoonEnvironment { project: String::new(), name: String::new(), namespace: "lagoon".to_owned() };
+        let pod = Launcher::new(self.control_plane).task(&lagoon, CONTROLLER);
+        let pod = pod.service_account("hostmigration-controller").argument("--listen").argument(&address);
+        let pod = pod.variable("KUBERNETES_SERVICE_PORT", api_server.to_string());
+        Replica { running: pod.launch().await.unwrap(), address }
+    }
+
+    /// Waits until `holds` is true of the object of this name.
+    pub async fn until<K>(&self, namespace: &str, name: &str, holds: impl Fn(Option<&K>) -> bool)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let api = Api::<K>::namespaced(self.client(), namespace);
+        let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(120);
+        let found = api.get_metadata_opt(name).await.unwrap();
+        if found.is_none() && holds(None) {
+            return;
+        }
+        let mut events = pin!(api.watch(&parameters, "0").await.unwrap());
+        while let Some(event) = events.next().await {
+            match event.unwrap() {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) if holds(Some(&object)) => return,
+                WatchEvent::Deleted(_) if holds(None) => return,
+                _ => {}
+            }
+        }
+        panic!("what was waited for has not happened to {name} in {namespace}");
+    }
+
+    /// Waits until the switch of the object has ended, and answers with the object.
+    pub async fn until_ended(&self, shop: &Shop<'_>, name: &str) -> HostMigration {
+        self.until::<HostMigration>(&shop.standby, name, |object| object.is_some_and(has_ended)).await;
+        shop.site.migrations().get(name).await.unwrap()
+    }
+
+    /// Waits until the journal in the namespace says that the switch is in this state.
+    pub async fn until_journal(&self, namespace: &str, state: &str) {
+        let wanted = format!("\"state\":\"{state}\"");
+        let says = |journal: Option<&ConfigMap>| {
+            journal.is_some_and(|journal| journal.data.iter().flatten().any(|(_, text)| text.contains(&wanted)))
+        };
+        self.until::<ConfigMap>(namespace, "activestandby-journal", says).await;
+    }
+}
+
+/// A control plane as an operator leaves it for the controller.
+async fn with_manifest() -> ControlPlane {
+    let control_plane = new_control_plane().await;
+    let namespaces = Api::<Namespace>::all(control_plane.client().unwrap());
+    let lagoon = serde_json::from_value(json!({ "metadata": { "name": "lagoon" } })).unwrap();
+    namespaces.create(&PostParams::default(), &lagoon).await.unwrap();
+    control_plane.apply(MANIFEST).await.unwrap();
+    control_plane
+}
+
+/// A controller's process. Dropping it kills it.
+pub struct Replica<'bench> {
+    pub running: Running<'bench>,
+    address: String,
+}
+
+impl Replica<'_> {
+    pub async fn until_it_leads(&self) {
+        self.running.wait_for_line("This replica holds the Lease.").await.unwrap();
+    }
+
+    /// What its HTTP server answers: the status, and the text.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: controller\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+        (status, answer)
+    }
+
+    /// The value of one of its metrics.
+    pub async fn metric(&self, name: &str) -> String {
+        let (_, text) = self.get("/metrics").await;
+        let wanted = format!("hostmigration_controller_{name} ");
+        text.lines().find_map(|line| line.strip_prefix(&wanted)).unwrap_or_default().to_owned()
+    }
+
+    /// Asks it to stop and waits until it has: by itself, and having asked for nothing that it has no right to.
+    pub async fn stop(self) -> Finished {
+        self.running.signal("TERM").await.unwrap();
+        Box::pin(self.finish(0)).await
+    }
+
+    /// Waits until it has ended with this exit code, having asked for nothing that it has no right to.
+    pub async fn finish(self, exit_code: i32) -> Finished {
+        let finished = Box::pin(self.running.finish()).await.unwrap();
+        assert_eq!(finished.exit_code, Some(exit_code), "{}", finished.log);
+        let forbidden: Vec<_> = finished.requests.iter().filter(|request| request.status == Some(403)).collect();
+        assert!(forbidden.is_empty(), "{forbidden:#?}");
+        finished
+    }
+
+    pub async fn kill(mut self) {
+        self.running.signal("KILL").await.unwrap();
+        self.running.exit().await.unwrap();
+    }
+}
+
+/// Creates the site's `HostMigration`, as the task does.
+pub async fn ask(site: &Site<'_>, name: &str, destination: &str) {
+    let mut object = site.payload(name)["crd"].take();
+    object["spec"]["destinationNamespace"] = destination.into();
+    create(site, object).await;
+}
+
+pub async fn create(site: &Site<'_>, object: Value) {
+    let object = serde_json::from_value(object).unwrap();
+    site.migrations().create(&PostParams::default(), &object).await.unwrap();
+}
+
+/// Asks for the switch of an object that is there once more.
+pub async fn ask_again(site: &Site<'_>, name: &str) {
+    site.patch(name, json!({ "metadata": { "annotations": { "dioscuri.amazee.io/migrate": "true" } } })).await;
+}
+
+pub async fn delete(site: &Site<'_>, name: &str) {
+    site.migrations().delete(name, &DeleteParams::default()).await.unwrap();
+}
+
+/// The types of the object's conditions, oldest first.
+pub fn conditions(object: &HostMigration) -> Vec<&str> {
+    all_conditions(object).map(|condition| condition.kind.as_str()).collect()
+}
+
+/// The text of the object's last condition.
+pub fn last_words(object: &HostMigration) -> &str {
+    all_conditions(object).last().map(|condition| condition.condition.as_str()).unwrap_or_default()
+}
+
+fn all_conditions(object: &HostMigration) -> impl Iterator<Item = &lagoon_task::hostmigration::Condition> {
+    object.status.iter().filter_map(|status| status.conditions.as_ref()).flatten()
+}
+
+/// Nobody asks for a switch any more, and the last one has ended.
+fn has_ended(object: &HostMigration) -> bool {
+    let asked = object.metadata.annotations.iter().flatten().any(|(_, value)| value == "true");
+    !asked && conditions(object).last().is_some_and(|last| ["completed", "failed"].contains(last))
+}
+
+/// Holds the answer to one request of a switch, counted from when it is set.
+#[derive(Clone, Default)]
+pub struct Trap {
+    left: Arc<AtomicUsize>,
+}
+
+impl Trap {
+    /// Holds the answer to the request of this number from now, the first being 1.
+    pub fn set(&self, number: usize) {
+        self.left.store(number, Ordering::SeqCst);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.left.load(Ordering::SeqCst) > 0
+    }
+
+    /// A proxy with this trap.
+    pub async fn proxy(&self, turn: &Turn) -> FaultProxy {
+        let left = self.left.clone();
+        let plan = move |passing: &Passing| {
+            let count = |left: usize| is_of_a_switch(passing).then(|| left.checked_sub(1)).flatten();
+            match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) {
+                Ok(1) => Fault::AnswerHeld,
+                _ => Fault::None,
+            }
+        };
+        FaultProxy::start(turn.control_plane, plan).await.unwrap()
+    }
+}
+
+/// Whether a request is made because of a switch, and not to hold the Lease or to learn of objects.
+fn is_of_a_switch(passing: &Passing) -> bool {
+    let of_no_switch = ["/leases", "v1/hostmigrations?", "labelSelector="];
+    !of_no_switch.iter().any(|part| passing.uri.contains(part))
+}
+
+/// Holds the answer to the first create of a route; from then on it does what `then` says.
+pub async fn holding_the_first_route(
+    turn: &Turn,
+    mut then: impl FnMut(&Passing) -> Fault + Send + 'static,
+) -> FaultProxy {
+    let mut is_held = false;
+    let plan = move |passing: &Passing| {
+        if is_held {
+            return then(passing);
+        }
+        let is_create = passing.method == http::Method::POST && !passing.uri.contains("dryRun");
+        if !is_create || !passing.uri.contains("/ingresses") {
+            return Fault::None;
+        }
+        is_held = true;
+        Fault::AnswerHeld
+    };
+    FaultProxy::start(turn.control_plane, plan).await.unwrap()
+}
+
+/// Changes who holds the Lease.
+pub async fn give_lease_to(turn: &Turn, identity: &str) {
+    let patch = Patch::Merge(json!({ "spec": { "holderIdentity": identity } }));
+    turn.leases().patch("hostmigration-controller", &PatchParams::default(), &patch).await.unwrap();
+}

@@ -1,0 +1,134 @@
+//! The controller's rights: those that it uses, and no others.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::api::{Api, PostParams};
+use lagoon_task_testing::{CERT_MANAGER, GATEWAY_API, Request, TRAEFIK};
+use serde_json::{Value, json};
+
+use crate::controller_bench::{NAME, Turn, USER, ask, conditions};
+use crate::shop::Shop;
+
+/// What the role grants and a switch that goes well does not use, each with its reason.
+const ONLY_AFTER_A_FAULT: [&str; 14] = [
+    // A create whose answer was lost: is what is there our own?
+    "get networking.k8s.io/ingresses",
+    "get gateway.networking.k8s.io/httproutes",
+    // A route whose finalizer takes its time, and the controller that has to accept it.
+    "watch networking.k8s.io/ingresses",
+    "watch gateway.networking.k8s.io/httproutes",
+    // A route that somebody has changed after its copy was made.
+    "update networking.k8s.io/ingresses",
+    "update gateway.networking.k8s.io/httproutes",
+    // A switch that is undone takes its journal away.
+    "delete /configmaps",
+    // Does the task's pod that holds the journal still run?
+    "get /pods",
+    // Two Secrets of one name that change places.
+    "update /secrets",
+    // An Event that is repeated.
+    "patch events.k8s.io/events",
+    // Only where a route names one.
+    "list gateway.networking.k8s.io/gateways",
+    "list gateway.networking.k8s.io/referencegrants",
+    "list traefik.io/middlewares",
+    "list traefik.containo.us/middlewares",
+];
+
+#[tokio::test]
+async fn the_controllers_role_grants_what_a_switch_uses_and_what_a_fault_may_ask_for() {
+    let turn = Turn::take().await;
+    for definitions in [GATEWAY_API, CERT_MANAGER, TRAEFIK] {
+        turn.control_plane.apply(definitions).await.unwrap();
+    }
+    let shop = Shop::with_routes(turn.control_plane, "rights").await;
+    shop.add(&shop.standby, vec![http_route("docs"), certificate("standby")]).await;
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"], "{object:#?}");
+    turn.until_journal(&shop.standby, "reported").await;
+    // Asks for nothing that is refused.
+    let finished = controller.stop().await;
+
+    let used: BTreeSet<String> = finished.requests.iter().filter_map(right).collect();
+    let granted = granted(&turn).await;
+    let faults: BTreeSet<String> = ONLY_AFTER_A_FAULT.map(str::to_owned).into();
+    let unused: BTreeSet<String> = granted.difference(&used).cloned().collect();
+    assert_eq!(unused, faults);
+}
+
+/// The right that a request needs, where the controller's `ClusterRole` has to give it.
+fn right(request: &Request) -> Option<String> {
+    let group = request.uri.strip_prefix("/apis/").map_or("", |path| path.split('/').next().unwrap_or_default());
+    let by_others = ["coordination.k8s.io", "authorization.k8s.io"].contains(&group) || request.resource.is_empty();
+    (!by_others).then(|| format!("{} {group}/{}", request.verb, request.resource))
+}
+
+async fn granted(turn: &Turn) -> BTreeSet<String> {
+    let roles = Api::<ClusterRole>::all(turn.client());
+    let role = roles.get("lagoon-task-hostmigration-controller").await.unwrap();
+    let mut granted = BTreeSet::new();
+    for rule in role.rules.unwrap() {
+        for group in rule.api_groups.iter().flatten() {
+            for resource in rule.resources.iter().flatten() {
+                granted.extend(rule.verbs.iter().map(|verb| format!("{verb} {group}/{resource}")));
+            }
+        }
+    }
+    granted
+}
+
+#[tokio::test]
+async fn the_controller_may_neither_list_secrets_nor_touch_what_runs() {
+    let turn = Turn::take().await;
+    for (verb, group, resource) in [
+        ("list", "", "secrets"),
+        ("watch", "", "secrets"),
+        ("create", "", "pods"),
+        ("delete", "", "namespaces"),
+        ("update", "apps", "deployments"),
+        ("create", "", "serviceaccounts/token"),
+        ("create", "rbac.authorization.k8s.io", "rolebindings"),
+        ("create", "dioscuri.amazee.io", "hostmigrations"),
+        ("delete", "dioscuri.amazee.io", "hostmigrations"),
+    ] {
+        assert!(!is_allowed(&turn, verb, group, resource).await, "{verb} {group}/{resource}");
+    }
+    assert!(is_allowed(&turn, "get", "", "secrets").await);
+}
+
+async fn is_allowed(turn: &Turn, verb: &str, group: &str, resource: &str) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let attributes = json!({
+        "namespace": "default", "verb": verb, "group": group, "resource": resource, "subresource": subresource,
+    });
+    let review = json!({ "spec": { "user": USER, "resourceAttributes": attributes } });
+    let review: SubjectAccessReview = serde_json::from_value(review).unwrap();
+    let reviews = Api::<SubjectAccessReview>::all(turn.client());
+    reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap().allowed
+}
+
+fn http_route(name: &str) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": { "name": name, "labels": { "activestandby.lagoon.sh/migrate": "true" } },
+        "spec": {
+            "hostnames": [format!("{name}.rights.example.com")],
+            "parentRefs": [{ "name": "shared", "namespace": "gateways" }],
+            "rules": [{ "backendRefs": [{ "name": "web", "port": 80 }] }],
+        },
+    })
+}
+
+fn certificate(route: &str) -> Value {
+    json!({
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": { "name": format!("{route}-tls") },
+        "spec": { "secretName": format!("{route}-tls"), "dnsNames": [format!("{route}.rights.example.com")] },
+    })
+}

@@ -1,0 +1,44 @@
+//! What a run leaves behind in the API server's record and in the namespaces.
+
+use lagoon_task_testing::{Finished, Request};
+
+use crate::shop::{CONFIG_MAPS, Shop};
+
+/// The requests that changed something, or would have if they had been allowed. Questions that are sent as creates are
+/// none, nor is the progress label on the task's own pod.
+pub fn writes(finished: &Finished) -> Vec<&Request> {
+    let writes = |request: &&Request| {
+        let is_write = ["create", "update", "patch", "delete", "deletecollection"].contains(&request.verb.as_str());
+        let is_question = request.dry_run || request.resource == "selfsubjectrulesreviews";
+        is_write && !is_question && !is_own_pod(request)
+    };
+    finished.requests.iter().filter(writes).collect()
+}
+
+fn is_own_pod(request: &Request) -> bool {
+    request.verb == "patch" && request.resource == "pods" && request.name == request.pod
+}
+
+/// The names of all parts of journals in both namespaces.
+pub async fn journals(shop: &Shop<'_>) -> Vec<String> {
+    let mut all = shop.names(&shop.standby, CONFIG_MAPS).await;
+    all.extend(shop.names(&shop.active, CONFIG_MAPS).await);
+    all.retain(|name| name.starts_with("activestandby-journal"));
+    all
+}
+
+/// What was done to the only route that goes from one namespace to the other, like `["create", "delete"]`: each was
+/// answered before the next was sent.
+pub fn steps<'a>(finished: &'a Finished, from: &str, to: &str) -> Vec<&'a str> {
+    let mut steps: Vec<&Request> = writes(finished);
+    steps.retain(|request| {
+        let belongs = (request.verb == "create" && request.namespace == to)
+            || (request.verb == "delete" && request.namespace == from);
+        request.resource == "ingresses" && belongs
+    });
+    steps.sort_by(|one, other| one.received_at.cmp(&other.received_at));
+    for pair in steps.windows(2) {
+        assert!(pair[0].answered_at <= pair[1].received_at, "{pair:#?}");
+    }
+    steps.iter().map(|request| request.verb.as_str()).collect()
+}

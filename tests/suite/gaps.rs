@@ -1,0 +1,157 @@
+//! Whether a route is offline for a moment: only where the cluster lets no two routes have one host, and never for good.
+
+use http::Method;
+use lagoon_task_testing::{Fault, FaultProxy, Finished, HostGuard, Passing, Request, ingress};
+use serde_json::json;
+
+use crate::bench::control_plane;
+use crate::evidence::{journals, steps, writes};
+use crate::shop::{INGRESSES, Shop};
+
+/// A site with one route in each environment.
+async fn one_each<'bench>(project: &str) -> Shop<'bench> {
+    let shop = Shop::empty(control_plane().await, project).await;
+    shop.add_routes(&shop.standby, project, &["standby"]).await;
+    shop.add_routes(&shop.active, project, &["www"]).await;
+    shop
+}
+
+/// Every write that concerns a route.
+fn route_writes(finished: &Finished) -> Vec<&Request> {
+    writes(finished).into_iter().filter(|write| write.resource == "ingresses").collect()
+}
+
+async fn assert_one_each_switched(shop: &Shop<'_>) {
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"]);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"]);
+}
+
+#[tokio::test]
+async fn each_route_is_there_before_the_old_one_goes() {
+    let shop = one_each("overlap").await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(steps(&finished, &shop.standby, &shop.active), ["create", "delete"]);
+    assert_eq!(steps(&finished, &shop.active, &shop.standby), ["create", "delete"]);
+    assert_eq!(route_writes(&finished).len(), 4);
+    assert_one_each_switched(&shop).await;
+}
+
+#[tokio::test]
+async fn where_a_host_may_be_there_once_the_old_route_goes_first() {
+    let shop = one_each("guard").await;
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(steps(&finished, &shop.standby, &shop.active), ["delete", "create"]);
+    assert_eq!(steps(&finished, &shop.active, &shop.standby), ["delete", "create"]);
+    assert_eq!(route_writes(&finished).len(), 4);
+    // Refused twice when it was asked, and never when it mattered.
+    assert_eq!((guard.asked(), guard.refused()), (4, 2));
+    assert_one_each_switched(&shop).await;
+}
+
+#[tokio::test]
+async fn a_guard_that_comes_after_the_question_costs_a_gap_and_no_route() {
+    let shop = one_each("late-guard").await;
+    let proxy = FaultProxy::start(control_plane().await, |passing| {
+        let is_journal = passing.method == Method::POST && passing.uri.contains("/configmaps");
+        if is_journal { Fault::AnswerHeld } else { Fault::None }
+    });
+    let proxy = proxy.await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(guard.refused(), 2, "{}", finished.log);
+    assert_eq!(steps(&finished, &shop.standby, &shop.active), ["create", "delete", "create"]);
+    assert_one_each_switched(&shop).await;
+}
+
+#[tokio::test]
+async fn a_create_that_is_refused_with_the_old_route_there_changes_nothing() {
+    let shop = Shop::empty(control_plane().await, "refused-first").await;
+    shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", None)]).await;
+    let before = shop.content().await;
+    let proxy = FaultProxy::start(control_plane().await, {
+        let standby = shop.standby.clone();
+        move |passing| if is_create_in(passing, &standby) { Fault::AnsweredInstead(422, None) } else { Fault::None }
+    });
+    let proxy = proxy.await.unwrap();
+    let finished = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+    assert_undone(&shop, &finished).await;
+    assert_eq!(route_writes(&finished), Vec::<&Request>::new(), "the injected answer came before the API server");
+    assert_eq!(shop.content().await, before);
+}
+
+fn is_create_in(passing: &Passing, namespace: &str) -> bool {
+    let path = format!("/namespaces/{namespace}/ingresses");
+    passing.method == Method::POST && passing.uri.contains(&path) && !passing.uri.contains("dryRun=All")
+}
+
+async fn assert_undone(shop: &Shop<'_>, finished: &Finished) {
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let last = finished.log.lines().last().unwrap();
+    assert!(last.starts_with("The switch was undone because Ingress \"www\" in namespace \""), "{last}");
+    let says = "All routes are back where they were: nothing has changed. Remove the cause, then switch again.";
+    assert!(last.ends_with(says), "{last}");
+    assert_eq!(finished.annotation, None);
+    assert_eq!(journals(shop).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_create_that_is_refused_after_the_delete_puts_the_route_back() {
+    let shop = Shop::with_routes(control_plane().await, "put-back").await;
+    let _guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    let before = shop.content().await;
+    // Of the two that come to the standby environment the second is refused, when the first has moved.
+    let mut creates = 0;
+    let standby = shop.standby.clone();
+    let proxy = FaultProxy::start(control_plane().await, move |passing| {
+        if is_create_in(passing, &standby) {
+            creates += 1;
+            if creates == 2 {
+                return Fault::AnsweredInstead(422, None);
+            }
+        }
+        Fault::None
+    });
+    let proxy = proxy.await.unwrap();
+    let finished = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(proxy.injected().len(), 1, "{}", finished.log);
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let last = finished.log.lines().last().unwrap();
+    assert!(last.contains("All routes are back where they were: nothing has changed."), "{last}");
+    assert!(finished.log.contains("Moved back "), "{}", finished.log);
+    assert_eq!(shop.content().await, before);
+    assert_eq!(journals(&shop).await, Vec::<String>::new());
+
+    let again = shop.switch().await;
+    assert_eq!(again.exit_code, Some(0), "{}", again.log);
+    assert_eq!(again.result, Some(shop.result()));
+    shop.assert_switched("after the refusal").await;
+}
+
+#[tokio::test]
+async fn a_cluster_that_takes_no_route_at_all_leaves_the_journal_and_the_next_run_brings_all_back_to_life() {
+    let shop = one_each("takes-none").await;
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    guard.refuse_everything(Some("not today"));
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert_eq!(journals(&shop).await, ["activestandby-journal"]);
+    for host in ["www.takes-none.example.com", "standby.takes-none.example.com"] {
+        let says = format!("({host})\n");
+        assert!(finished.log.contains("OFFLINE at the moment") && finished.log.contains(&says), "{}", finished.log);
+    }
+    assert!(finished.log.contains("not today"), "{}", finished.log);
+
+    guard.refuse_everything(None);
+    let again = shop.switch().await;
+    assert_eq!(again.exit_code, Some(0), "{}", again.log);
+    assert!(again.log.contains("An earlier run of this switch was interrupted."), "{}", again.log);
+    assert_one_each_switched(&shop).await;
+    assert_eq!(again.result.unwrap()["productionRoutes"], json!("https://www.takes-none.example.com"));
+}

@@ -1,0 +1,59 @@
+//! Routes that somebody changes while a switch is under way.
+
+use http::Method;
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, Patch, PatchParams};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress};
+use serde_json::{Value, json};
+
+use crate::bench::control_plane;
+use crate::shop::{INGRESSES, Shop};
+
+/// A plan that holds the journal: by then the task has seen the routes, and none has moved.
+fn hold_the_journal() -> impl FnMut(&Passing) -> Fault + Send + 'static {
+    |passing| {
+        let is_journal = passing.method == Method::POST && passing.uri.contains("/configmaps");
+        if is_journal { Fault::RequestHeld } else { Fault::None }
+    }
+}
+
+/// Switches a site with one route, which `change` changes after the task has seen it.
+async fn switch_and_change(shop: &Shop<'_>, subresource: &str, change: &Value) -> Finished {
+    shop.add(&shop.standby, vec![ingress("www", "www.example.com", "web", None)]).await;
+    let proxy = FaultProxy::start(control_plane().await, hold_the_journal()).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(change));
+    if subresource == "status" {
+        routes.patch_status("www", &parameters, &patch).await.unwrap();
+    } else {
+        routes.patch("www", &parameters, &patch).await.unwrap();
+    }
+    proxy.release();
+    running.finish().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_status_that_a_controller_writes_meanwhile_is_no_change_of_the_route() {
+    let shop = Shop::empty(control_plane().await, "status-written").await;
+    let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } } });
+    let finished = switch_and_change(&shop, "status", &status).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert!(!finished.log.contains("was changed by somebody"), "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["www"]);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_route_that_is_changed_meanwhile_arrives_as_it_is_then() {
+    let shop = Shop::empty(control_plane().await, "changed-meanwhile").await;
+    let change = json!({ "metadata": { "annotations": { "example.com/changed": "yes" } } });
+    let finished = switch_and_change(&shop, "", &change).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let says = "Ingress \"www\" (www.example.com) was changed by somebody during the switch; it moves as it is now.\n";
+    assert_eq!(finished.log.matches(says).count(), 1, "{}", finished.log);
+    let moved = shop.list(&shop.active, INGRESSES).await;
+    assert_eq!(moved[0]["metadata"]["annotations"]["example.com/changed"], "yes");
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, Vec::<String>::new());
+}

@@ -1,0 +1,96 @@
+//! The result of a switch, to the letter: what Lagoon takes from the pod's annotation and what its user reads in the log.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lagoon_task_testing::{Finished, ingress, tls_secret};
+use serde_json::{Value, json};
+
+use crate::bench::control_plane;
+use crate::evidence::{journals, writes};
+use crate::shop::Shop;
+
+/// The annotation's JSON, which stands in the log too.
+fn result(finished: &Finished) -> String {
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let json = STANDARD.decode(finished.annotation.as_ref().unwrap()).unwrap();
+    let json = String::from_utf8(json).unwrap();
+    assert!(finished.log.contains(&format!("Result: {json}\n")), "{json}\n{}", finished.log);
+    json
+}
+
+fn rule(host: &str) -> Value {
+    let backend = json!({ "service": { "name": "web", "port": { "number": 80 } } });
+    json!({ "host": host, "http": { "paths": [{ "path": "/", "pathType": "Prefix", "backend": backend }] } })
+}
+
+#[tokio::test]
+async fn fields_names_and_routes_come_in_upstreams_order_and_spelling() {
+    let shop = Shop::empty(control_plane().await, "letter").await;
+    let mut www = ingress("www", "www.example.com", "web", Some("www-tls"));
+    // A host that an Ingress names twice is listed once, its hosts in its own order.
+    www["spec"]["rules"] = json!([rule("www.example.com"), rule("example.com"), rule("www.example.com")]);
+    shop.add(&shop.active, vec![tls_secret("www-tls", "www")]).await;
+    // Not in the order of their names.
+    shop.add(&shop.active, vec![www]).await;
+    shop.add(&shop.active, vec![ingress("shop", "shop.example.com", "web", None)]).await;
+    let mut without_secret = ingress("standby", "standby.example.com", "web", None);
+    without_secret["spec"]["tls"] = json!([{ "hosts": ["standby.example.com"] }]);
+    shop.add(&shop.standby, vec![without_secret]).await;
+    let finished = shop.switch().await;
+    assert_eq!(
+        result(&finished),
+        "{\"status\":\"Completed\",\"productionEnvironment\":\"develop\",\"standbyProductionEnvironment\":\"main\",\
+         \"productionRoutes\":\"http://shop.example.com,https://www.example.com,https://example.com\",\
+         \"standbyRoutes\":\"https://standby.example.com\",\"sourceNamespace\":\"letter-develop\",\
+         \"DestinationNamespace\":\"letter-main\"}"
+    );
+    assert_eq!(finished.termination_message, "The switch is done. Environment \"develop\" is active now.");
+}
+
+#[tokio::test]
+async fn two_switches_of_the_same_routes_list_them_in_the_same_order() {
+    let shop = Shop::with_routes(control_plane().await, "order").await;
+    let there = result(&shop.switch().await);
+    let back: Value = serde_json::from_str(&result(&shop.switch_back().await)).unwrap();
+    let there: Value = serde_json::from_str(&there).unwrap();
+    // Of a switch and the switch back: the site's public routes are in the environment that is active.
+    for routes in ["productionRoutes", "standbyRoutes"] {
+        assert_eq!(there[routes], back[routes], "{routes}");
+    }
+}
+
+#[tokio::test]
+async fn routes_of_the_active_environment_alone_move_and_the_others_are_none() {
+    let shop = Shop::empty(control_plane().await, "one-way").await;
+    shop.add_routes(&shop.active, "one-way", &["www"]).await;
+    let finished = shop.switch().await;
+    assert_eq!(
+        result(&finished),
+        "{\"status\":\"Completed\",\"productionEnvironment\":\"develop\",\"standbyProductionEnvironment\":\"main\",\
+         \"productionRoutes\":\"https://www.one-way.example.com\",\"standbyRoutes\":\"\",\
+         \"sourceNamespace\":\"one-way-develop\",\"DestinationNamespace\":\"one-way-main\"}"
+    );
+    assert!(finished.log.contains("(namespace one-way-main) now: none.\n"), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_site_without_routes_to_move_completes_and_says_so() {
+    let shop = Shop::empty(control_plane().await, "no-routes").await;
+    let mut unlabelled = ingress("stays", "stays.example.com", "web", None);
+    unlabelled["metadata"].as_object_mut().unwrap().remove("labels");
+    shop.add(&shop.active, vec![unlabelled]).await;
+    let before = shop.content().await;
+    let finished = shop.switch().await;
+    assert_eq!(
+        result(&finished),
+        "{\"status\":\"Completed\",\"productionEnvironment\":\"develop\",\"standbyProductionEnvironment\":\"main\",\
+         \"productionRoutes\":\"\",\"standbyRoutes\":\"\",\"sourceNamespace\":\"no-routes-develop\",\
+         \"DestinationNamespace\":\"no-routes-main\"}"
+    );
+    let sentence =
+        "No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.\n";
+    assert!(finished.log.contains(sentence), "{}", finished.log);
+    assert_eq!(writes(&finished), Vec::<&lagoon_task_testing::Request>::new());
+    assert_eq!(journals(&shop).await, Vec::<String>::new());
+    assert_eq!(shop.content().await, before);
+}
