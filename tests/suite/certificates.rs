@@ -1,6 +1,7 @@
 //! cert-manager's Certificates, and the Secrets that they keep supplied.
 
-use lagoon_task_testing::{CERT_MANAGER, ControlPlane, ingress, tls_secret};
+use http::Method;
+use lagoon_task_testing::{CERT_MANAGER, ControlPlane, Fault, FaultProxy, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -108,4 +109,69 @@ async fn a_secret_that_a_route_left_behind_names_stays_too() {
     for namespace in [&shop.standby, &shop.active] {
         assert_eq!(shop.names(namespace, SECRETS).await, ["www-tls"], "{}", finished.log);
     }
+}
+
+#[tokio::test]
+async fn a_leftover_that_has_made_way_is_put_back_when_the_switch_is_undone() {
+    let shop = shop("put-back").await;
+    shop.add(&shop.standby, vec![issued("www-tls", "an old certificate")]).await;
+    let before = shop.content().await;
+    let plan = |passing: &Passing| {
+        let creates = passing.method == Method::POST && passing.uri.contains("/ingresses");
+        if creates && !passing.uri.contains("dryRun") { Fault::AnsweredInstead(403, None) } else { Fault::None }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let finished = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("The switch was undone"), "{}", finished.log);
+    assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn a_leftover_that_cert_manager_did_not_issue_or_still_supplies_is_in_the_way() {
+    for (project, there) in [
+        ("foreign", vec![tls_secret("www-tls", "somebody else")]),
+        ("supplied", vec![issued("www-tls", "another"), certificate("www-tls", "another.example.com")]),
+    ] {
+        let shop = shop(project).await;
+        shop.add(&shop.standby, there).await;
+        let before = shop.content().await;
+        let finished = shop.switch().await;
+        assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+        assert!(finished.log.contains("a Secret of that name with other content"), "{}", finished.log);
+        assert_eq!(shop.content().await, before);
+    }
+}
+
+/// Certificates of both environments, with names of their own and of one name, ten times there and back.
+#[tokio::test]
+async fn certificates_change_places_and_come_back_ten_times() {
+    let shop = shop("certificates").await;
+    let standby = ingress("www", "standby.example.com", "web", Some("www-tls"));
+    let own = certificate("own-tls", "own.example.com");
+    let route = ingress("own", "own.example.com", "web", Some("own-tls"));
+    let same_name = certificate("www-tls", "standby.example.com");
+    shop.add(&shop.standby, vec![issued("www-tls", "standby"), standby, same_name]).await;
+    shop.add(&shop.standby, vec![issued("own-tls", "own"), route, own]).await;
+    shop.add(&shop.active, vec![certificate("www-tls", "www.example.com")]).await;
+    let (before, specifications) = (shop.content().await, specifications(&shop).await);
+    let [at_standby, at_active] = &specifications;
+    for time in 1..=10 {
+        let there = shop.switch().await;
+        assert_eq!(there.exit_code, Some(0), "time {time}: {}", there.log);
+        assert_eq!(self::specifications(&shop).await, [at_active.clone(), at_standby.clone()], "time {time}");
+        let back = shop.switch_back().await;
+        assert_eq!(back.exit_code, Some(0), "time {time}: {}", back.log);
+        assert_eq!(self::specifications(&shop).await, specifications, "time {time}");
+        assert_eq!(shop.content().await, before, "time {time}");
+    }
+}
+
+/// What the Certificates of either namespace are for.
+async fn specifications(shop: &Shop<'_>) -> [Vec<Value>; 2] {
+    let of = async |namespace: &str| {
+        let all = shop.list(namespace, CERTIFICATES).await;
+        all.into_iter().map(|certificate| certificate["spec"].clone()).collect()
+    };
+    [of(&shop.standby).await, of(&shop.active).await]
 }

@@ -3,13 +3,14 @@
 use std::pin::pin;
 
 use futures::StreamExt;
+use http::Method;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, WatchEvent, WatchParams};
-use lagoon_task_testing::{ControlPlane, Finished, GATEWAY_API, service};
+use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, GATEWAY_API, Passing, Running, service};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use crate::bench::new_control_plane;
+use crate::bench::{new_control_plane, until};
 use crate::shop::Shop;
 
 const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
@@ -191,4 +192,114 @@ async fn a_route_that_is_refused_on_the_other_side_stays_where_it_is() {
     assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, ["api"], "{}", finished.log);
     assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, [""; 0], "{}", finished.log);
     assert_eq!(shop.content().await, before, "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_service_of_the_namespace_that_the_route_goes_to_needs_no_grant() {
+    let backend = json!({ "name": "web", "namespace": "at-home-there-develop", "port": 80 });
+    let (shop, finished) = switch_of_one("at-home-there", http_route("api", "api.example.com", &backend)).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
+}
+
+/// A site whose routes of one name, one each way, have been accepted.
+async fn accepted_with_one_name(project: &str) -> Shop<'static> {
+    let shop = Shop::empty(control_plane().await, project).await;
+    for (namespace, host) in [(&shop.standby, "standby.example.com"), (&shop.active, "www.example.com")] {
+        shop.add(namespace, vec![http_route("www", host, &web())]).await;
+        say(&api(&shop, namespace), "www", true, "").await;
+    }
+    shop
+}
+
+/// Plays the Gateway's controller in a namespace for good: accepts every route that comes.
+fn accepting(api: Api<DynamicObject>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut events = pin!(api.watch(&WatchParams::default(), "0").await.unwrap());
+        while let Some(Ok(event)) = events.next().await {
+            if let WatchEvent::Added(route) = event {
+                say(&api, &route.metadata.name.unwrap(), true, "").await;
+            }
+        }
+    })
+}
+
+async fn assert_crossed(shop: &Shop<'_>) {
+    for (namespace, host) in [(&shop.active, "standby.example.com"), (&shop.standby, "www.example.com")] {
+        let routes = shop.list(namespace, HTTP_ROUTES).await;
+        assert_eq!(routes.len(), 1, "{routes:#?}");
+        assert_eq!(routes[0]["spec"]["hostnames"], json!([host]));
+    }
+}
+
+#[tokio::test]
+async fn accepted_routes_of_one_name_change_places() {
+    let shop = accepted_with_one_name("http-one-name").await;
+    let controllers = [&shop.standby, &shop.active].map(|namespace| accepting(api(&shop, namespace)));
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_crossed(&shop).await;
+    controllers.iter().for_each(JoinHandle::abort);
+}
+
+fn creates_route(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/httproutes") && !passing.uri.contains("dryRun")
+}
+
+/// Kills a run at the first route that it has created, before anybody has accepted that; answers when the next run
+/// waits for it.
+async fn waits_again<'bench>(shop: &Shop<'bench>) -> (FaultProxy, Running<'bench>) {
+    let first = |wanted: fn(&Passing) -> bool| {
+        let mut is_over = false;
+        move |passing: &Passing| {
+            let is_held = !is_over && wanted(passing);
+            is_over |= is_held;
+            if is_held { Fault::AnswerHeld } else { Fault::None }
+        }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, first(creates_route)).await.unwrap();
+    let killed = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    killed.signal("KILL").await.unwrap();
+    killed.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+
+    let proxy = FaultProxy::start(shop.control_plane, first(Passing::is_watch)).await.unwrap();
+    let mut running = shop.task_through(&proxy).launch().await.unwrap();
+    let waits = tokio::select! {
+        held = proxy.until_held() => held.is_ok(),
+        _ = running.exit() => false,
+    };
+    assert!(waits, "{}", running.finish().await.unwrap().log);
+    (proxy, running)
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_waits_too_until_the_new_route_is_accepted() {
+    let shop = Shop::empty(control_plane().await, "accepted-later").await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &web())]).await;
+    say(&api(&shop, &shop.active), "api", true, "").await;
+    let (proxy, running) = waits_again(&shop).await;
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, ["api"]);
+    say(&api(&shop, &shop.standby), "api", true, "").await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_waits_too_until_a_stand_in_is_accepted() {
+    let shop = accepted_with_one_name("stand-in-later").await;
+    let (proxy, running) = waits_again(&shop).await;
+    // What the stand-in stands in for is still there.
+    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["www"]);
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await.len(), 2);
+    let controllers = [&shop.standby, &shop.active].map(|namespace| accepting(api(&shop, namespace)));
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_crossed(&shop).await;
+    controllers.iter().for_each(JoinHandle::abort);
 }

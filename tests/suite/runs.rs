@@ -98,6 +98,7 @@ async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
     assert!(second.log.contains(&first.pod_name()), "{}", second.log);
     assert_eq!(shop.content().await, before);
     kill(&proxy, first).await;
+    shop.assert_all_live("after the first was killed").await;
     let third = shop.switch().await;
     assert_eq!(third.exit_code, Some(0), "{}", third.log);
     assert_eq!(third.result, Some(shop.result()));

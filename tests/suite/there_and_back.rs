@@ -1,9 +1,10 @@
 //! A switch there and back, again and again, leaves everything as it was, but for the documented labels.
 
 use lagoon_task_testing::{ingress, tls_secret};
+use serde_json::json;
 
 use crate::bench::control_plane;
-use crate::shop::{Shop, host};
+use crate::shop::{INGRESSES, Shop, host};
 
 const TIMES: usize = 10;
 
@@ -54,4 +55,22 @@ async fn routes_that_share_a_secret_which_both_environments_have() {
         shop.add(namespace, routes.to_vec()).await;
     }
     there_and_back(&shop).await;
+}
+
+/// As documented: a switch replaces the older label, and nothing else of the route.
+#[tokio::test]
+async fn a_route_with_the_older_label_comes_back_with_the_newer_one() {
+    let shop = Shop::with_routes(control_plane().await, "older-label").await;
+    let mut route = ingress("old", "old.example.com", "web", None);
+    route["metadata"]["labels"] = json!({ "dioscuri.amazee.io/migrate": "true", "example.com/kept": "yes" });
+    shop.add(&shop.standby, vec![route]).await;
+    let mut wanted = shop.content().await;
+    let old = wanted.get_mut(&format!("{} {INGRESSES} old", shop.standby)).unwrap();
+    old["metadata"]["labels"] = json!({ "activestandby.lagoon.sh/migrate": "true", "example.com/kept": "yes" });
+    for time in 1..=2 {
+        for finished in [shop.switch().await, shop.switch_back().await] {
+            assert_eq!(finished.exit_code, Some(0), "time {time}: {}", finished.log);
+        }
+        assert_eq!(shop.content().await, wanted, "time {time}");
+    }
 }

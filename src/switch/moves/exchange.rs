@@ -35,7 +35,7 @@ impl Moves<'_> {
                 self.park(secret).await?;
             }
             for route in of(routes, Side::Standby).filter(|route| route.entry.may_overlap) {
-                self.stand_in(route, &part.exchanged_secrets).await?;
+                self.stand_in(goal, route, &part.exchanged_secrets).await?;
             }
             for route in of(routes, Side::Standby) {
                 self.leave(route, first).await?;
@@ -59,19 +59,27 @@ impl Moves<'_> {
                 }
             }
         }
-        for route in of(routes, Side::Standby) {
+        for route in of(routes, Side::Standby).filter(|route| route.place.stand_in.is_some()) {
+            if goal == Goal::Switched {
+                // An earlier run may have created it and not have seen it accepted.
+                self.until_accepted(&route.entry, second, &route.entry.name).await?;
+            }
             self.stand_in_leaves(route).await?;
         }
         Ok(())
     }
 
     /// Puts up what serves in the route's place on the active side, unless the route itself is settled.
-    async fn stand_in(&self, route: &mut Traveller, exchanged: &[String]) -> Result<(), MoveError> {
-        if route.place.stand_in.is_some() {
-            return Ok(());
-        }
+    async fn stand_in(&self, goal: Goal, route: &mut Traveller, exchanged: &[String]) -> Result<(), MoveError> {
         let namespace = self.names().of(Side::Active);
         let name = stand_in_name(&self.switch, &route.entry.kind, &route.entry.name);
+        if route.place.stand_in.is_some() {
+            // An earlier run may not have seen it accepted. On the way back it is there to serve as well as it can.
+            return match goal {
+                Goal::Switched => self.until_accepted(&route.entry, Side::Active, &name).await,
+                Goal::AsBefore => Ok(()),
+            };
+        }
         let secrets: BTreeMap<String, String> =
             exchanged.iter().map(|secret| (secret.clone(), stand_in_name(&self.switch, "Secret", secret))).collect();
         let object = stand_in(&route.entry.object(), namespace, &name, &self.switch, &secrets);

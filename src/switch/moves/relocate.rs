@@ -39,6 +39,9 @@ impl Moves<'_> {
             } else {
                 self.delete_then_create(route, to).await?;
             }
+        } else if route.place.is_at(from) && to != route.entry.home {
+            // An earlier run has created it, and may not have seen it accepted.
+            self.accepted_or_taken_back(route, to).await?;
         }
         if route.place.is_at(from) {
             self.delete(route, from).await?;
