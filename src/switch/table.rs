@@ -1,6 +1,5 @@
 //! A plan as a table that a person can read.
 
-use super::components::components;
 use super::journal::{Book, RouteEntry};
 use super::side::Sides;
 use crate::task::output::escape;
@@ -9,21 +8,13 @@ use crate::task::output::escape;
 #[must_use]
 pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
     let mut rows = vec![["ROUTE", "HOSTS", "FROM", "TO", "GAP", "SECRETS THAT GO ALONG"].map(str::to_owned)];
-    let mut gaps = vec!["no gap"; book.routes.len()];
-    for part in components(book) {
-        for number in part.routes {
-            if !book.routes[number].may_overlap {
-                gaps[number] = "gap";
-            }
-        }
-    }
-    for (route, gap) in book.routes.iter().zip(gaps) {
+    for route in &book.routes {
         rows.push([
             format!("{} {}", route.kind, route.name),
             hosts(route),
             names.of(route.home).clone(),
             names.of(route.home.other()).clone(),
-            gap.to_owned(),
+            if route.may_overlap { "no gap" } else { "gap" }.to_owned(),
             or_none(&secrets(book, route)),
         ]);
     }

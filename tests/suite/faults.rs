@@ -25,7 +25,11 @@ async fn switch_with(
 }
 
 /// A plan that injects `fault` into the first `times` requests that `wanted` accepts.
-fn first(times: usize, fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
+pub fn first(
+    times: usize,
+    fault: Fault,
+    wanted: fn(&Passing) -> bool,
+) -> impl FnMut(&Passing) -> Fault + Send + 'static {
     let mut left = times;
     move |passing| {
         if left == 0 || !wanted(passing) {

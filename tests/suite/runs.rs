@@ -8,21 +8,10 @@ use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::{Value, json};
 
 use crate::bench::{control_plane, until};
+use crate::faults::first;
 use crate::shop::{CONFIG_MAPS, INGRESSES, Shop};
 
 const JOURNAL: &str = "activestandby-journal";
-
-/// A plan that injects `fault` into the first requests that `wanted` accepts.
-fn first(times: usize, fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
-    let mut left = times;
-    move |passing| {
-        if left == 0 || !wanted(passing) {
-            return Fault::None;
-        }
-        left -= 1;
-        fault
-    }
-}
 
 /// Starts a switch of which `fault` holds the first request that is `wanted`; answers when it is held.
 async fn held<'bench>(
