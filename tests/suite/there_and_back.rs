@@ -60,7 +60,7 @@ async fn routes_that_share_a_secret_which_both_environments_have() {
 /// As documented: a switch replaces the older label, and nothing else of the route.
 #[tokio::test]
 async fn a_route_with_the_older_label_comes_back_with_the_newer_one() {
-    let shop = Shop::with_routes(control_plane().await, "older-label").await;
+    let shop = Shop::with_routes(control_plane().await, "older-label-returns").await;
     let mut route = ingress("old", "old.example.com", "web", None);
     route["metadata"]["labels"] = json!({ "dioscuri.amazee.io/migrate": "true", "example.com/kept": "yes" });
     shop.add(&shop.standby, vec![route]).await;
