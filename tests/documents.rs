@@ -1,5 +1,7 @@
 //! What the documents quote is what the programs say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
 use std::fs;
 use std::path::Path;
 

@@ -90,7 +90,7 @@ fn run(steps: &[Step]) -> Result<Vec<(Vec<String>, String)>, String> {
     let kit = std::env::current_dir().map_err(|error| error.to_string())?;
     let mut script = String::from("exec 2>&1 </dev/null\n");
     for Step { command, .. } in steps {
-        script.push_str(&format!("{command}\ncode=$?; printf '\\n{MARK}%s\\n' $code; [ $code = 0 ] || exit 0\n"));
+        script.extend([command, "\ncode=$?; printf '\\n\\036%s\\n' $code; [ $code = 0 ] || exit 0\n"]);
     }
     let scripts = tempfile::tempdir().map_err(|error| error.to_string())?;
     let script_file = scripts.path().join("replay.sh");
