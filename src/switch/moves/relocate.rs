@@ -207,7 +207,13 @@ enum Verdict {
 /// Every controller that had accepted the old route has to accept the new one.
 fn verdict(wanted: &[Acceptance], found: &[Acceptance]) -> Verdict {
     let answers = wanted.iter().map(|wanted| {
-        found.iter().find(|found| found.parent == wanted.parent && found.controller == wanted.controller)
+        // A parent in the route's old namespace may be named by its namespace, and then stays the one there.
+        let is_same = |found: &&Acceptance| {
+            found.controller == wanted.controller
+                && (found.parent == wanted.parent
+                    || wanted.parent.starts_with('/') && found.parent.ends_with(&wanted.parent))
+        };
+        found.iter().find(is_same)
     });
     let mut verdict = Verdict::Accepted;
     for answer in answers {
