@@ -61,7 +61,7 @@ impl<'a> Moves<'a> {
         }
     }
 
-    async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+    pub(super) async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
         let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
         let Some(original) = here.get(&entry.name).await? else {
             // A route may name a Secret that is yet to come; an earlier run may have brought and deleted this one.
