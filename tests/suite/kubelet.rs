@@ -162,7 +162,8 @@ impl Gate {
 #[tokio::test]
 async fn a_container_has_the_variables_of_its_pod() {
     let place = Place::new(control_plane().await, "kubelet-env").await;
-    let _: ConfigMap = place.create(json!({ "metadata": { "name": "platform" }, "data": { "A": "1", "B": "1" } })).await;
+    let _: ConfigMap =
+        place.create(json!({ "metadata": { "name": "platform" }, "data": { "A": "1", "B": "1" } })).await;
     let _: Secret = place.create(json!({ "metadata": { "name": "site" }, "stringData": { "B": "2", "C": "2" } })).await;
     let container = json!({
         "command": ["env"],
@@ -198,7 +199,8 @@ async fn a_container_has_the_variables_of_its_pod() {
 #[tokio::test]
 async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing_of_it() {
     let place = Place::new(control_plane().await, "kubelet-mounts").await;
-    let _: ConfigMap = place.create(json!({ "metadata": { "name": "settings" }, "data": { "a": "A", "b": "B" } })).await;
+    let _: ConfigMap =
+        place.create(json!({ "metadata": { "name": "settings" }, "data": { "a": "A", "b": "B" } })).await;
     let _: Secret = place.create(json!({ "metadata": { "name": "keys" }, "stringData": { "key": "K" } })).await;
     let claim = json!({ "accessModes": ["ReadWriteMany"], "resources": { "requests": { "storage": "1Mi" } } });
     let _: PersistentVolumeClaim = place.create(json!({ "metadata": { "name": "files" }, "spec": claim })).await;
@@ -377,7 +379,7 @@ async fn the_status_says_how_a_container_ended() {
     for (name, script, phase_at_end, expected) in [
         ("well", "true", "Succeeded", (0, None, "Completed", "")),
         ("badly", "echo why > /dev/termination-log; exit 3", "Failed", (3, None, "Error", "why\n")),
-        ("by-a-signal", "kill -KILL $$", "Failed", (137, Some(9), "Error", "")),
+        ("by-a-signal", "kill -KILL $$$$", "Failed", (137, Some(9), "Error", "")),
         ("in-silence", "echo only the log; exit 1", "Failed", (1, None, "Error", "")),
     ] {
         place.script(name, script).await;
@@ -406,9 +408,7 @@ async fn init_containers_run_one_after_the_other_and_then_the_containers_at_once
     let place = Place::new(control_plane().await, "kubelet-init").await;
     let gates = [Gate::new(), Gate::new()];
     let mount = json!([{ "name": "shared", "mountPath": "/kubelet-init" }]);
-    let container = |name: &str, script: &str| {
-        json!({ "name": name, "image": place.image, "command": ["sh", "-c", script], "volumeMounts": mount })
-    };
+    let container = |name: &str, script: &str| json!({ "name": name, "image": place.image, "command": ["sh", "-c", script], "volumeMounts": mount });
     let write = |word: &str| format!("echo {word} >> /kubelet-init/words");
     let read = |gate: &Gate| format!("cat /kubelet-init/words; {}", gate.wait());
     let changes = json!({

@@ -31,7 +31,8 @@ pub(super) async fn run(worker: &Worker, place: Place, container: &Container) {
         _ = worker.until_stopped() => return,
     };
     let started_at = now();
-    let ended = |exit, message| ContainerState::Ended { exit, message, started_at: started_at.clone(), finished_at: now() };
+    let ended =
+        |exit, message| ContainerState::Ended { exit, message, started_at: started_at.clone(), finished_at: now() };
     let mut child = match start(worker, container, &program, variables) {
         Ok(child) => child,
         Err(error) => {

@@ -39,16 +39,17 @@ shift
 working_directory=$1
 shift
 layers=0
+private=" $(stat -c %d /) "
 
 # make folder|file PATH: makes it. The nearest folder that is there gets a layer of its own, so that nothing is written
-# into the machine; the root and /dev are private already.
+# into the machine, unless it lies in such a one, or in the new root itself.
 make() {
   nearest=$2
   while [ ! -e "$nearest" ]; do nearest=$(dirname "$nearest"); done
   [ "$nearest" = "$2" ] && return
   nearest=$(readlink -f "$nearest")
-  case "$nearest" in
-    / | /dev | /dev/*) ;;
+  case "$private" in
+    *" $(stat -c %d "$nearest") "*) ;;
     *)
       layers=$((layers + 1))
       mkdir -p "/.layers/$layers/upper" "/.layers/$layers/work"
@@ -56,6 +57,7 @@ make() {
       options="lowerdir=$nearest,upperdir=/.layers/$layers/upper,workdir=/.layers/$layers/work"
       mount -t overlay -o "$options" overlay "$nearest" 2>/dev/null ||
         mount -t overlay -o "$options,userxattr" overlay "$nearest"
+      private="$private$(stat -c %d "$nearest") "
       ;;
   esac
   if [ "$1" = folder ]; then

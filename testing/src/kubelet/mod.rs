@@ -118,7 +118,8 @@ impl Kubelet {
     /// and its status says so.
     pub async fn evict(&self, namespace: &str, pod_name: &str) -> Result<(), Error> {
         let worker = self.shared.worker(namespace, pod_name).filter(|worker| !worker.states().borrow().is_over);
-        let not_here = || Error::Manifest(format!("pod {namespace}/{pod_name} does not run here and cannot be evicted"));
+        let not_here =
+            || Error::Manifest(format!("pod {namespace}/{pod_name} does not run here and cannot be evicted"));
         worker.ok_or_else(not_here)?.evict(EVICTED).await;
         Ok(())
     }
@@ -160,7 +161,8 @@ impl Started {
     /// end with that thread.
     pub(crate) async fn new(control_plane: &ControlPlane) -> Result<Self, Error> {
         let what = "Starting the kubelet stand-in";
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::process(what))?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::process(what))?;
         let folder = control_plane.folder().join("kubelet");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let tls = log_server::acceptor(control_plane.kubelet_identity(), control_plane.certificate_authority())?;

@@ -135,11 +135,9 @@ fn chosen(
     let mut files = Vec::new();
     for item in items {
         match data.get(&item.key) {
-            Some(content) => files.push(File {
-                path: item.path.clone(),
-                content: content.clone(),
-                mode: item.mode.unwrap_or(mode),
-            }),
+            Some(content) => {
+                files.push(File { path: item.path.clone(), content: content.clone(), mode: item.mode.unwrap_or(mode) })
+            }
             None if optional == Some(true) => {}
             None => return Err(format!("references non-existent key: {}", item.key)),
         }

@@ -20,7 +20,7 @@ use super::sources::Sources;
 use super::status::{ContainerState, PodState, status};
 use super::{RETRY, Shared, container, node, process, volumes};
 
-/// How long a container has to end when it is evicted or its pod is gone already.
+/// How long a container has to end at least, and when it is evicted or its pod is gone already.
 const SHORT_GRACE: Duration = Duration::from_secs(1);
 
 /// A pod as the watch shows it.
@@ -297,7 +297,8 @@ impl Worker {
             let state = states.borrow_and_update().clone();
             let new = status(&self.pod, &state, &before, &now());
             let patch = Patch::Merge(json!({ "metadata": { "uid": self.pod.uid() }, "status": new }));
-            let is_written = match self.api().patch_status(&self.pod.name_any(), &PatchParams::default(), &patch).await {
+            let is_written = match self.api().patch_status(&self.pod.name_any(), &PatchParams::default(), &patch).await
+            {
                 Ok(_) => true,
                 // Gone, or another of its name is there.
                 Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => break,
@@ -350,7 +351,7 @@ fn sight(pod: &Pod) -> Sight {
         return Sight::There;
     }
     let seconds = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
-    Sight::Deleting(Duration::from_secs(seconds.unsigned_abs()))
+    Sight::Deleting(Duration::from_secs(seconds.unsigned_abs()).max(SHORT_GRACE))
 }
 
 /// Says what a container waits for.
