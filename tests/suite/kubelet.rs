@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::process::Command;
 
-use futures::{AsyncBufReadExt, AsyncReadExt, StreamExt, TryStreamExt};
+use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerState, Node, PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, LogParams, PostParams, WatchEvent, WatchParams};
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bench::control_plane;
+use crate::bench::{Site, control_plane, until};
 
 /// A namespace whose pods have an image of their own, which runs `/bin/false` unless their command says otherwise.
 struct Place {
@@ -27,8 +27,12 @@ impl Place {
     async fn new(control_plane: &ControlPlane, project: &str) -> Self {
         let launcher = Launcher::new(control_plane);
         let namespace = launcher.environment(project, "main").await.unwrap().namespace;
+        Self::at(control_plane, namespace).await
+    }
+
+    async fn at(control_plane: &ControlPlane, namespace: String) -> Self {
         let kubelet = control_plane.kubelet().await.unwrap();
-        let image = format!("kubelet.example.com/{project}:1");
+        let image = format!("kubelet.example.com/{namespace}:1");
         kubelet.add_image(&image, "/bin/false");
         Self { client: control_plane.client().unwrap(), kubelet, namespace, image }
     }
@@ -83,11 +87,16 @@ impl Place {
         self.pods().logs(name, &parameters).await.unwrap()
     }
 
-    /// Waits until the pod's log has this line; answers what follows it, when there is no more to come.
-    async fn rest_after(&self, name: &str, line: &str) -> impl Future<Output = String> {
+    /// The log of a pod that runs or is about to, as it comes.
+    async fn follow(&self, name: &str) -> impl AsyncBufRead + use<> {
         self.until(name, |pod| phase(pod) == "Running").await;
         let parameters = LogParams { follow: true, ..LogParams::default() };
-        let mut stream = Box::pin(self.pods().log_stream(name, &parameters).await.unwrap());
+        self.pods().log_stream(name, &parameters).await.unwrap()
+    }
+
+    /// Waits until the pod's log has this line; answers what follows it, when there is no more to come.
+    async fn rest_after(&self, name: &str, line: &str) -> impl Future<Output = String> {
+        let mut stream = Box::pin(self.follow(name).await);
         let mut seen = String::new();
         while seen != line {
             seen.clear();
@@ -291,7 +300,7 @@ async fn a_service_account_token_is_one_of_the_pod() {
     Api::<Pod>::namespaced(client, &place.namespace).get("token").await.unwrap();
     let own = |request: &lagoon_task_testing::Request| request.pod == "token" && request.namespace == place.namespace;
     let requests = control_plane().await.requests(own).await.unwrap();
-    assert_eq!(requests.iter().map(|request| request.short()).collect::<Vec<_>>(), ["get pods"]);
+    assert_eq!(requests.iter().map(lagoon_task_testing::Request::short).collect::<Vec<_>>(), ["get pods"]);
 }
 
 #[tokio::test]
@@ -354,14 +363,10 @@ async fn a_deleted_pods_containers_are_asked_to_end() {
 async fn a_container_that_does_not_end_is_killed_with_all_its_processes() {
     let place = Place::new(control_plane().await, "kubelet-kill").await;
     place.script("stubborn", "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000").await;
-    place.until("stubborn", |pod| phase(pod) == "Running").await;
-    let parameters = LogParams { follow: true, ..LogParams::default() };
-    let stream = place.pods().log_stream("stubborn", &parameters).await.unwrap();
-    let child = stream.lines().try_next().await.unwrap().unwrap();
+    let child = place.follow("stubborn").await.lines().try_next().await.unwrap().unwrap();
     let pod = place.delete("stubborn", 1).await;
     assert_eq!(end(&pod), (137, Some(9), "Error".to_owned(), String::new()));
-    let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-    assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+    assert!(!runs(&child));
 }
 
 #[tokio::test]
@@ -523,6 +528,37 @@ async fn pods_go_on_while_the_api_server_is_down() {
     place.delete("deleted", 600).await;
     place.script("new", "true").await;
     assert_eq!(phase(&place.until_ended("new").await), "Succeeded");
+}
+
+/// Whether a process is there, and has not ended without being waited for.
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
+}
+
+#[tokio::test]
+async fn containers_end_with_their_control_plane() {
+    let control_plane = ControlPlane::start().await.unwrap();
+    let place = Place::new(&control_plane, "kubelet-dropped").await;
+    place.script("dropped", "trap '' TERM; sleep 1000 & echo $!; echo $$$$; wait").await;
+    let mut lines = place.follow("dropped").await.lines();
+    let processes = [lines.try_next().await.unwrap().unwrap(), lines.try_next().await.unwrap().unwrap()];
+    assert!(processes.iter().all(|process| runs(process)), "{processes:?}");
+    drop(control_plane);
+    // A signal is on its way for a moment.
+    until(|| !processes.iter().any(|process| runs(process))).await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_dropped_is_killed() {
+    let site = Site::new(control_plane().await, "kubelet-lost").await;
+    let running = site.task(&site.payload("host-migration-k1l2m3")).launch().await.unwrap();
+    running.wait_for_line("is in place").await.unwrap();
+    let (process, pod) = (running.process_id().unwrap().to_string(), running.pod_name());
+    drop(running);
+    let place = Place::at(control_plane().await, site.standby.namespace).await;
+    assert_eq!(end(&place.until_ended(&pod).await).0, 137);
+    assert!(!runs(&process));
 }
 
 #[tokio::test]

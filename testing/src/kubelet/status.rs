@@ -172,8 +172,9 @@ pub(super) fn status(pod: &Pod, state: &PodState, before: &Value, now: &Time) ->
 fn as_json((kind, holds, reason): (&str, bool, &str), before: &Value, now: &Time) -> Value {
     let holds = if holds { "True" } else { "False" };
     let same = before["conditions"].as_array().into_iter().flatten();
-    let same = same.filter(|old| old["type"] == kind && old["status"] == holds).map(|old| &old["lastTransitionTime"]);
-    let since = same.last().cloned().unwrap_or_else(|| json!(now));
+    let mut same =
+        same.filter(|old| old["type"] == kind && old["status"] == holds).map(|old| &old["lastTransitionTime"]);
+    let since = same.next().cloned().unwrap_or_else(|| json!(now));
     let mut condition = json!({ "type": kind, "status": holds, "lastTransitionTime": since });
     if !reason.is_empty() {
         condition["reason"] = json!(reason);

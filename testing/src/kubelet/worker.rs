@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Binding, Container, ObjectReference, Pod, Volume};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::launch::Launch;
 use super::log::Log;
 use super::sources::Sources;
-use super::status::{ContainerState, PodState, status};
+use super::status::{ContainerState, PodState};
 use super::{RETRY, Shared, container, node, process, volumes};
 
 /// How long a container has to end at least, and when it is evicted or its pod is gone already.
@@ -48,9 +46,9 @@ pub(crate) struct Worker {
     pub(super) launch: Option<Arc<Launch>>,
     seen: watch::Sender<Sight>,
     stop: watch::Sender<Option<Stop>>,
-    states: watch::Sender<PodState>,
+    pub(super) states: watch::Sender<PodState>,
     /// Whether the last state is written into the pod, or the pod is gone.
-    settled: watch::Sender<bool>,
+    pub(super) settled: watch::Sender<bool>,
     /// Of the init containers, then of the containers.
     logs: Vec<Log>,
 }
@@ -143,24 +141,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Binds the pod to the node, as the scheduler does. One that is bound already stays so.
-    async fn bind(&self) -> Result<(), kube::Error> {
-        let name = self.pod.name_any();
-        let metadata = ObjectMeta { name: Some(name.clone()), uid: self.pod.uid(), ..ObjectMeta::default() };
-        let target = ObjectReference {
-            kind: Some("Node".to_owned()),
-            name: Some(node::NAME.to_owned()),
-            ..ObjectReference::default()
-        };
-        let binding = Binding { metadata, target };
-        let bound: Result<Value, _> =
-            self.api().create_subresource("binding", &name, &PostParams::default(), &binding).await;
-        match bound {
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            other => other.map(drop),
-        }
-    }
-
     /// The folder of a volume: in the pod's, but for a claim's, which is there as long as the control plane.
     pub(super) fn folder_of(&self, volume: &Volume, folder: &Path) -> PathBuf {
         match &volume.persistent_volume_claim {
@@ -213,6 +193,16 @@ impl Worker {
         self.states.send_modify(|state| state.evicted = Some(message.to_owned()));
         self.stop.send_replace(Some(Stop::Evicted));
         self.until_settled().await;
+    }
+
+    /// Kills what runs, at once and without a word.
+    pub(super) fn kill_processes(&self) {
+        let state = self.states.borrow();
+        for container in state.init_containers.iter().chain(&state.containers) {
+            if let ContainerState::Running { process, .. } = container {
+                process::kill(*process);
+            }
+        }
     }
 
     /// Kills the containers, because the test has lost interest.
@@ -289,52 +279,7 @@ impl Worker {
         Some(self.folder_of(volumes.iter().find(has_token)?, self.folder.path()))
     }
 
-    /// Writes each state into the pod, until the last is written or the pod is gone.
-    async fn write_states(self: Arc<Self>) {
-        let mut states = self.states.subscribe();
-        let mut before = Value::Null;
-        loop {
-            let state = states.borrow_and_update().clone();
-            let new = status(&self.pod, &state, &before, &now());
-            let patch = Patch::Merge(json!({ "metadata": { "uid": self.pod.uid() }, "status": new }));
-            let is_written = match self.api().patch_status(&self.pod.name_any(), &PatchParams::default(), &patch).await
-            {
-                Ok(_) => true,
-                // Gone, or another of its name is there.
-                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => break,
-                Err(_) => false,
-            };
-            if !is_written {
-                // The API server is away: until it is back.
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-            before = new;
-            // An error: nothing will change any more.
-            if state.is_over || states.changed().await.is_err() {
-                break;
-            }
-        }
-        self.settled.send_replace(true);
-    }
-
-    /// Deletes the object, since nothing of it is left here.
-    async fn delete(&self) {
-        let preconditions = Preconditions { uid: self.pod.uid(), ..Preconditions::default() };
-        let parameters = DeleteParams::default().grace_period(0).preconditions(preconditions);
-        while let Err(error) = self.api().delete(&self.pod.name_any(), &parameters).await {
-            if matches!(&error, kube::Error::Api(status) if [404, 409].contains(&status.code)) {
-                return;
-            }
-            tokio::time::sleep(RETRY).await;
-        }
-    }
-
-    fn api(&self) -> Api<Pod> {
-        Api::namespaced(self.kubelet.client.clone(), &self.namespace())
-    }
-
-    fn namespace(&self) -> String {
+    pub(super) fn namespace(&self) -> String {
         self.pod.namespace().unwrap_or_default()
     }
 }
