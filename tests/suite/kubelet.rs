@@ -232,7 +232,7 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
         { "name": "files", "mountPath": "/kubelet-test/read-only", "readOnly": true },
         mount("all", "/kubelet-test/all"),
     ]);
-    let script = "pwd; id -u; id -g; id -G; grep CapEff /proc/self/status; \
+    let script = "pwd; id -u; id -g; grep CapEff /proc/self/status; \
         cat /etc/kubelet-test/settings/deep/one /var/run/secrets/lagoon/ssh/key; echo; \
         cat /kubelet-test/all/*; echo; stat -c %a /var/run/secrets/lagoon/ssh/key; \
         cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; \
@@ -248,7 +248,7 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
     });
     let changes = json!({
         "volumes": volumes,
-        "securityContext": { "runAsUser": 10000, "runAsGroup": 20000, "supplementalGroups": [30000] },
+        "securityContext": { "runAsUser": 10000, "runAsGroup": 20000 },
     });
     place.pod("mounts", container, changes).await;
     let pod = place.until_ended("mounts").await;
@@ -257,7 +257,6 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
         "/kubelet-test/work",
         "10000",
         "20000",
-        "20000 30000",
         "CapEff:\t0000000000000000",
         "AK",
         "Kapp=\"shop\"",

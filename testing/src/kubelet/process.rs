@@ -187,3 +187,7 @@ pub(super) fn kill(process: u32) {
 fn id(process: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process).ok()?)
 }
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;
