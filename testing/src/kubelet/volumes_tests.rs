@@ -17,7 +17,7 @@ fn sources() -> Sources {
 }
 
 /// The volume's files as `path content mode`.
-fn laid(volume: Value) -> Result<Vec<String>, String> {
+fn laid(volume: &Value) -> Result<Vec<String>, String> {
     let mut named = json!({ "name": "only" });
     named.as_object_mut().unwrap().extend(volume.as_object().unwrap().clone());
     let pod = object(json!({ "metadata": { "name": "worker", "namespace": "shop-main" } }));
@@ -30,11 +30,11 @@ fn laid(volume: Value) -> Result<Vec<String>, String> {
 
 #[test]
 fn all_keys_are_files_or_those_that_are_chosen() {
-    let all = laid(json!({ "secret": { "secretName": "keys", "defaultMode": 0o400 } })).unwrap();
+    let all = laid(&json!({ "secret": { "secretName": "keys", "defaultMode": 0o400 } })).unwrap();
     assert_eq!(all, ["a A 400", "b B 400"]);
     let items = json!([{ "key": "b", "path": "deep/b", "mode": 0o600 }]);
-    assert_eq!(laid(json!({ "secret": { "secretName": "keys", "items": items } })).unwrap(), ["deep/b B 600"]);
-    assert_eq!(laid(json!({ "configMap": { "name": "settings" } })).unwrap(), ["c C 644"]);
+    assert_eq!(laid(&json!({ "secret": { "secretName": "keys", "items": items } })).unwrap(), ["deep/b B 600"]);
+    assert_eq!(laid(&json!({ "configMap": { "name": "settings" } })).unwrap(), ["c C 644"]);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_projected_volume_holds_all_its_sources() {
         { "secret": { "name": "none", "optional": true } },
     ]);
     let volume = json!({ "projected": { "sources": sources, "defaultMode": 0o440 } });
-    assert_eq!(laid(volume).unwrap(), ["a A 440", "c C 440", "name worker 440"]);
+    assert_eq!(laid(&volume).unwrap(), ["a A 440", "c C 440", "name worker 440"]);
 }
 
 #[test]
@@ -62,10 +62,10 @@ fn what_is_missing_is_named_unless_it_is_optional() {
             "volume \"only\" is of a kind that the kubelet stand-in does not have",
         ),
     ] {
-        assert_eq!(laid(volume), Err(message.to_owned()));
+        assert_eq!(laid(&volume), Err(message.to_owned()));
     }
     let optional = json!({ "secret": { "secretName": "keys", "items": items, "optional": true } });
-    assert_eq!(laid(optional), Ok(vec![]));
+    assert_eq!(laid(&optional), Ok(vec![]));
 }
 
 fn mounted(volume: &Value, mount: &Value, folder: &Path) -> Result<Vec<Mount>, String> {
