@@ -67,8 +67,13 @@ impl Place {
 
     /// Waits until the pod is as wanted.
     async fn until(&self, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+        self.until_since("0", name, wanted).await
+    }
+
+    /// Waits until the pod is as wanted, or has been after this version.
+    async fn until_since(&self, version: &str, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
         let parameters = WatchParams::default().fields(&format!("metadata.name={name}"));
-        let mut events = pin!(self.pods().watch(&parameters, "0").await.unwrap());
+        let mut events = pin!(self.pods().watch(&parameters, version).await.unwrap());
         while let Some(event) = events.next().await {
             if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = event.unwrap()
                 && wanted(&pod)
@@ -444,9 +449,11 @@ async fn init_containers_run_one_after_the_other_and_then_the_containers_at_once
 async fn an_image_that_cannot_be_pulled_is_said_to_be_one() {
     let place = Place::new(control_plane().await, "kubelet-broken").await;
     place.kubelet.add_broken_image("kubelet.example.com/broken:1");
-    place.pod("broken", json!({ "image": "kubelet.example.com/broken:1" }), json!({})).await;
-    place.until("broken", |pod| waits_for(pod).0 == "ErrImagePull").await;
-    let pod = place.until("broken", |pod| waits_for(pod).0 == "ImagePullBackOff").await;
+    let created = place.pod("broken", json!({ "image": "kubelet.example.com/broken:1" }), json!({})).await;
+    let version = created.resource_version().unwrap();
+    let failed = place.until_since(&version, "broken", |pod| waits_for(pod).0 == "ErrImagePull").await;
+    let version = failed.resource_version().unwrap();
+    let pod = place.until_since(&version, "broken", |pod| waits_for(pod).0 == "ImagePullBackOff").await;
     assert_eq!((phase(&pod), waits_for(&pod).1.contains("kubelet.example.com/broken:1")), ("Pending", true));
     // Nothing runs that would have to end.
     place.delete("broken", 600).await;
@@ -491,7 +498,7 @@ async fn an_evicted_pod_has_failed_and_its_containers_have_ended() {
     assert!(status.message.unwrap().contains("low on resource"));
     assert_eq!(end(&pod).0, 137);
     let error = place.kubelet.evict(&place.namespace, "evicted").await.unwrap_err();
-    assert!(error.to_string().contains("kubelet-evict-main/evicted"), "{error}");
+    assert!(error.to_string().contains("Pod evicted in namespace kubelet-evict-main"), "{error}");
 }
 
 #[tokio::test]

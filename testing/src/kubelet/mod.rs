@@ -38,6 +38,9 @@ use crate::task::Program;
 /// How long until something is tried again that did not work.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// How often a container is looked at again that cannot be started yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What a kubelet says of a pod that it evicts.
 const EVICTED: &str = "The node was low on resource: memory.";
 
@@ -118,9 +121,8 @@ impl Kubelet {
     /// and its status says so.
     pub async fn evict(&self, namespace: &str, pod_name: &str) -> Result<(), Error> {
         let worker = self.shared.worker(namespace, pod_name).filter(|worker| !worker.states().borrow().is_over);
-        let not_here =
-            || Error::Manifest(format!("pod {namespace}/{pod_name} does not run here and cannot be evicted"));
-        worker.ok_or_else(not_here)?.evict(EVICTED).await;
+        let not_running = || Error::NotRunning { namespace: namespace.to_owned(), pod: pod_name.to_owned() };
+        worker.ok_or_else(not_running)?.evict(EVICTED).await;
         Ok(())
     }
 }

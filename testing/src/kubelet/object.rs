@@ -52,8 +52,10 @@ impl Worker {
                 continue;
             }
             before = new;
+            let is_over = state.is_over;
+            self.written.send_replace(Some(state));
             // An error: nothing will change any more.
-            if state.is_over || states.changed().await.is_err() {
+            if is_over || states.changed().await.is_err() {
                 break;
             }
         }

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use super::launch::Launch;
 use super::log::Log;
 use super::sources::Sources;
-use super::status::{ContainerState, PodState};
-use super::{RETRY, Shared, container, node, process, volumes};
+use super::status::{ContainerState, Place, PodState};
+use super::{LOOK_AGAIN, Shared, container, node, process, volumes};
 
 /// How long a container has to end at least, and when it is evicted or its pod is gone already.
 const SHORT_GRACE: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     seen: watch::Sender<Sight>,
     stop: watch::Sender<Option<Stop>>,
     pub(super) states: watch::Sender<PodState>,
+    /// The state that the pod's object shows.
+    pub(super) written: watch::Sender<Option<PodState>>,
     /// Whether the last state is written into the pod, or the pod is gone.
     pub(super) settled: watch::Sender<bool>,
     /// Of the init containers, then of the containers.
@@ -65,6 +67,7 @@ impl Worker {
             launch,
             stop: watch::Sender::default(),
             states: watch::Sender::new(state),
+            written: watch::Sender::default(),
             settled: watch::Sender::default(),
             logs: std::iter::repeat_with(Log::default).take(count).collect(),
         })
@@ -110,15 +113,12 @@ impl Worker {
     /// Binds the pod to the node and makes its volumes.
     async fn set_up(self: &Arc<Self>, folder: &Path) {
         while let Err(message) = self.try_set_up(folder).await {
-            self.states.send_modify(|state| {
-                let waiting = state.init_containers.iter_mut().chain(&mut state.containers);
-                waiting.for_each(|container| say(container, &message));
-            });
-            tokio::time::sleep(RETRY).await;
+            self.change(|state| state.say(&message));
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
-        self.states.send_modify(|state| {
+        self.change(|state| {
             state.is_set_up = true;
-            state.init_containers.iter_mut().chain(&mut state.containers).for_each(|container| say(container, ""));
+            state.say("");
         });
         if let Some(launch) = &self.launch {
             launch.prepared.send_replace(Some(self.clone()));
@@ -221,10 +221,23 @@ impl Worker {
     }
 
     pub(super) fn set(&self, place: Place, new: ContainerState) {
-        self.states.send_modify(|state| match place {
-            Place::Init(index) => state.init_containers[index] = new,
-            Place::Main(index) => state.containers[index] = new,
+        self.change(|state| *state.at(place) = new);
+    }
+
+    /// Changes the state; nobody hears of a change that is none.
+    fn change(&self, change: impl FnOnce(&mut PodState)) {
+        self.states.send_if_modified(|state| {
+            let before = state.clone();
+            change(state);
+            *state != before
         });
+    }
+
+    /// Waits until the pod's object shows this state of a container.
+    pub(super) async fn until_written(&self, place: Place, wanted: &ContainerState) {
+        let shows = |written: &Option<PodState>| written.clone().is_some_and(|mut state| state.at(place) == wanted);
+        // It is there as long as this.
+        let _ = self.written.subscribe().wait_for(shows).await;
     }
 
     pub(super) fn log_at(&self, place: Place) -> &Log {
@@ -284,26 +297,12 @@ impl Worker {
     }
 }
 
-/// Where a container stands in its pod.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
-    Init(usize),
-    Main(usize),
-}
-
 fn sight(pod: &Pod) -> Sight {
     if pod.metadata.deletion_timestamp.is_none() {
         return Sight::There;
     }
     let seconds = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
     Sight::Deleting(Duration::from_secs(seconds.unsigned_abs()).max(SHORT_GRACE))
-}
-
-/// Says what a container waits for.
-fn say(container: &mut ContainerState, text: &str) {
-    if let ContainerState::Waiting { message, .. } = container {
-        text.clone_into(message);
-    }
 }
 
 pub(super) fn now() -> Time {
