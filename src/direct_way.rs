@@ -125,7 +125,7 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
         ready = switch.prepare() => ready?,
         () = task.stopping() => return Err(SwitchError::Stopped.into()),
     };
-    fits(task, &asked.result(&switch.would_move(&ready).await?))?;
+    fits(&asked.result(&switch.would_move(&ready).await?))?;
     if asked.dry_run {
         return show(task, &switch, &ready).await;
     }
@@ -139,8 +139,8 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
 }
 
 /// Whether Lagoon can take the result is found out before anything moves.
-fn fits(task: &Context, result: &DirectResult) -> Result<(), Failure> {
-    match report::encode(result, &task.output) {
+fn fits(result: &DirectResult) -> Result<(), Failure> {
+    match report::encode(result) {
         Err(error @ ReportError::TooLarge { .. }) => Err(Failure::new(format!("{error} {AFTER}"))),
         _ => Ok(()),
     }
@@ -163,7 +163,7 @@ async fn report(task: &Context, asked: &Asked, carried: &Carried<'_>) -> Result<
     let result = asked.result(&carried.moved);
     task.say(summary(asked, carried));
     task.say(format!("Result: {}", serde_json::to_string(&result)?));
-    task.report(&result).await.map_err(|failure| {
+    task.report_as_it_is(&result).await.map_err(|failure| {
         Failure::new(format!(
             "The switch is done: the routes have moved. But Lagoon does not know it yet, because the result could not \
              be written to the task's pod. {} Run the task again: it is safe, moves nothing a second time, and reports \

@@ -111,7 +111,7 @@ async fn completed(task: &Context, names: &EnvironmentNames, observed: &Observed
     }
     let result = SwitchResult::new("Completed", names, observed);
     task.say(format!("Result: {}", serde_json::to_string(&result)?));
-    task.report(&result).await.map_err(|failure| {
+    task.report_as_it_is(&result).await.map_err(|failure| {
         Failure::new(format!(
             "The switch is done: the routes have moved. But Lagoon does not know it yet, because the result could not \
              be written to the task's pod. {} Run the task again: it is safe, moves nothing a second time, and reports \

@@ -9,3 +9,4 @@ pub mod output;
 pub mod payload;
 pub mod redaction;
 pub mod report;
+mod secrets;
