@@ -165,6 +165,14 @@ fn of_base64_only_the_characters_that_hold_a_part_of_the_secret_are_hidden() {
 }
 
 #[test]
+fn base64_is_read_wherever_it_begins_in_a_run_of_such_characters() {
+    let redactor = redactor(&[b"hunter22"]);
+    for before in ["", "x", "xy", "xyz", "path", "path/"] {
+        assert_eq!(redactor.hide(&format!("{before}aHVudGVyMjI")), format!("{before}[hidden]"));
+    }
+}
+
+#[test]
 fn of_hex_and_percent_exactly_the_secret_is_hidden() {
     let redactor = redactor(&["h\u{fc}nter 22".as_bytes()]);
     for upper in [false, true] {
