@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::arguments::{self, ArgumentsError, TypedArguments};
 use super::cluster::{Cluster, ConnectError};
 use super::environment::Environment;
 use super::mounts::Mounts;
@@ -50,6 +51,13 @@ impl Context {
     /// The payload, as the task's own type.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         payload::decode(self.environment.payload.as_deref())
+    }
+
+    /// The arguments of a task that a user has started, as a struct made by [`arguments!`](crate::arguments).
+    /// [`Definition::run`](crate::Definition::run) has them read already.
+    pub fn arguments<Arguments: TypedArguments>(&self) -> Result<Arguments, ArgumentsError> {
+        let Environment { payload, git_branch, .. } = &self.environment;
+        arguments::read(payload.as_deref(), git_branch.as_deref(), &self.output)
     }
 
     /// The cluster, with the deployer's rights. Nothing is sent by asking for it.

@@ -1,5 +1,6 @@
 //! What every task image needs.
 
+pub mod arguments;
 pub mod cluster;
 pub mod context;
 pub mod environment;

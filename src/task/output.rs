@@ -197,7 +197,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Line and paragraph separators, and the marks that reorder text (Unicode's bidirectional controls).
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
