@@ -133,10 +133,9 @@ fn hide_secrets(value: Value, output: &Output) -> Value {
 
 /// `name`, or with a number after it where two keys have become the same.
 fn unused(fields: &Map<String, Value>, name: String) -> String {
-    if !fields.contains_key(&name) {
-        return name;
-    }
-    (2..).map(|number| format!("{name} {number}")).find(|name| !fields.contains_key(name)).unwrap_or(name)
+    // Among one more numbers than there are fields one is unused.
+    let numbered = (2..=fields.len() + 2).map(|number| format!("{name} {number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|name| !fields.contains_key(name)).unwrap_or(name)
 }
 
 /// Puts the current step on the task's pod, in the background.

@@ -3,15 +3,18 @@
 use super::environment::{Environment, Variable};
 use super::mounts::Mounts;
 use super::output::Output;
-use super::redaction::is_secret;
+use super::redaction::{is_secret, secrets_inside};
 
 /// Registers everything secret that is mounted: the deployer's tokens, the SSH key and the dynamic secrets. What cannot
 /// be read cannot be shown either.
 pub(crate) fn register_mounted(mounts: &Mounts, output: &Output) {
     for file in mounts.secret_files() {
-        if let Ok(content) = std::fs::read(file) {
-            output.register_secret(content);
+        let Ok(content) = std::fs::read(&file) else { continue };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        for secret in secrets_inside(&name, &String::from_utf8_lossy(&content)) {
+            output.register_secret(secret);
         }
+        output.register_secret(content);
     }
 }
 
@@ -21,8 +24,9 @@ pub(crate) fn register_variables(environment: &Environment, output: &Output) {
     let public = public_names(environment);
     let variables = environment.project_variables.iter().chain(&environment.environment_variables);
     for Variable { name, value, .. } in variables {
-        let lines = value.lines().map(str::trim).filter(|line| is_secret(name, line) && !public.contains(line));
-        lines.for_each(|line| output.register_secret(line));
+        let lines = value.lines().map(str::trim).filter(|line| is_secret(name, line)).map(str::to_owned);
+        let secrets = lines.chain(secrets_inside(name, value)).filter(|secret| !public.contains(&secret.as_str()));
+        secrets.for_each(|secret| output.register_secret(secret));
     }
 }
 

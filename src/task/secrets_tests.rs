@@ -99,3 +99,16 @@ fn each_line_of_a_value_is_judged_by_itself() {
     );
     assert_eq!(output.hide_secrets(value), "true\nshort\n  [hidden]  \nproduction\n");
 }
+
+#[test]
+fn what_stands_inside_json_or_an_address_is_hidden_by_itself_too() {
+    let account = r#"{"type":"service","private_key":"-----BEGIN KEY-----\nZmlyc3Q=\nc2Vjb25k\n","port":3306}"#;
+    let variables = json!([
+        { "name": "ACCOUNT", "value": account, "scope": "build" },
+        { "name": "DATABASE", "value": "mysql://shop:w0rd%21@mariadb/shop", "scope": "global" },
+    ]);
+    let output = output();
+    register_variables(&environment(&variables, &json!([])), &output);
+    let text = "Zmlyc3Q= c2Vjb25k w0rd! w0rd%21 service 3306 shop mariadb";
+    assert_eq!(output.hide_secrets(text), "[hidden] [hidden] [hidden] [hidden] service 3306 shop mariadb");
+}

@@ -47,7 +47,7 @@ impl ArgumentType {
 pub struct Argument {
     pub(super) name: &'static str,
     pub(super) display_name: String,
-    pub(super) argument_type: ArgumentType,
+    pub(super) lagoon_type: ArgumentType,
     pub(super) optional: bool,
     pub(super) default: Option<String>,
     pub(super) is_secret: bool,
@@ -86,11 +86,11 @@ impl Argument {
         Self::of_type(ArgumentType::EnvironmentSourceNameExcludeSelf, display_name)
     }
 
-    fn of_type(argument_type: ArgumentType, display_name: impl Into<String>) -> Self {
+    fn of_type(lagoon_type: ArgumentType, display_name: impl Into<String>) -> Self {
         Self {
             name: "",
             display_name: display_name.into(),
-            argument_type,
+            lagoon_type,
             optional: false,
             default: None,
             is_secret: false,
@@ -168,7 +168,7 @@ impl Argument {
         let number = text.trim().parse::<f64>().ok();
         let in_range = |(least, most)| number.is_some_and(|number| (least..=most).contains(&number));
         let is_environment = !text.chars().any(char::is_control);
-        let by_type = match self.argument_type {
+        let by_type = match self.lagoon_type {
             ArgumentType::String => true,
             ArgumentType::Numeric => number.is_some_and(f64::is_finite),
             ArgumentType::EnvironmentSourceName => is_environment,
@@ -184,7 +184,7 @@ impl Argument {
     /// What the value must be, for the user.
     pub(super) fn expected(&self) -> String {
         let number_field = self.field.noun != "text";
-        match (&self.range, &self.pattern, self.argument_type) {
+        match (&self.range, &self.pattern, self.lagoon_type) {
             _ if !self.choices.is_empty() => format!("one of {}", self.choices.join(", ")),
             (Some((least, most)), _, _) if number_field => format!("{} from {least} to {most}", self.field.noun),
             (Some((least, most)), _, _) => format!("a number from {least} to {most}"),

@@ -1,6 +1,7 @@
 //! How Lagoon gets to know a task: the mutation `addAdvancedTaskDefinition` of its API, printed by `IMAGE --definition`.
 
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{Argument, TypedArguments};
@@ -185,7 +186,7 @@ fn argument(argument: &Argument) -> String {
         "{{ name: {}, displayName: {}, type: {}, optional: {}{} }}",
         string(argument.name),
         string(&argument.label()),
-        argument.argument_type.name(),
+        argument.lagoon_type.name(),
         argument.optional,
         default.unwrap_or_default()
     )
@@ -259,7 +260,7 @@ fn string(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', character]),
             '\n' => quoted.push_str("\\n"),
             _ if character.is_control() || is_invisible(character) => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
+                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
             }
             _ => quoted.push(character),
         }

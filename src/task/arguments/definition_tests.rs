@@ -1,6 +1,8 @@
 use apollo_compiler::{ExecutableDocument, Schema};
 use proptest::prelude::*;
 
+use std::ops::RangeInclusive;
+
 use super::*;
 
 /// What of Lagoon's GraphQL schema concerns the definition of a task, written down from its API.
@@ -179,7 +181,7 @@ fn what_the_author_has_to_put_right_is_told_instead_of_a_mutation() {
             _a: u8 = Argument::numeric("A").range(1..=5).default(6),
             _b: String = Argument::string(" ").pattern("(", "wrong"),
             _c: i8 = Argument::numeric("C").range(-5..=5),
-            _d: u8 = Argument::numeric("D").range(5..=1),
+            _d: u8 = Argument::numeric("D").range(RangeInclusive::new(5, 1)),
             _e: u8 = Argument::string("E").choices(["1", "many"]),
         }
     }

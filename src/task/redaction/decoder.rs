@@ -148,7 +148,9 @@ fn backslash(open: &mut Vec<Decoded>, byte: Decoded, sink: &mut Sink) {
         super::escapes::Escape::Unfinished => {}
         super::escapes::Escape::Bytes(bytes) => {
             let start = open.first().map_or(byte.start, |first| first.start);
-            bytes.iter().for_each(|value| sink(Some(Decoded { value: *value, start, ..byte })));
+            for value in bytes {
+                sink(Some(Decoded { value, start, ..byte }));
+            }
             open.clear();
         }
         super::escapes::Escape::None => {

@@ -57,10 +57,11 @@ proptest! {
 
     #[test]
     fn every_character_can_be_read_back_from_rusts_and_jsons_escapes(character: char) {
-        let mut bytes = [0; 4];
+        let (mut bytes, mut bytes_of_json) = ([0; 4], [0; 2]);
         let expected = Escape::Bytes(character.encode_utf8(&mut bytes).as_bytes().to_vec());
         prop_assert_eq!(&read(character.escape_unicode().to_string().as_bytes()), &expected);
-        let json: String = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let units = character.encode_utf16(&mut bytes_of_json).iter();
+        let json = units.fold(String::new(), |text, unit| format!("{text}\\u{unit:04x}"));
         prop_assert_eq!(&read(json.as_bytes()), &expected);
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use search::Search;
 pub use stream::SecretStream;
-pub use values::is_secret;
+pub use values::{is_secret, secrets_inside};
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "[hidden]";

@@ -27,7 +27,9 @@ impl Search {
         let automaton = NFA::new(secrets).ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
         let mut search = Self { automaton, start, states: Vec::new() };
-        secrets.iter().for_each(|secret| search.learn(secret));
+        for secret in secrets {
+            search.learn(secret);
+        }
         Some(search)
     }
 

@@ -3,6 +3,8 @@
 //! Lagoon does not say which of a site's variables are: `enabled`, `main` and `1024M` come the same way as passwords.
 //! To hide such words would make a log unreadable and a result wrong.
 
+use serde_json::Value;
+
 use super::SHORTEST;
 
 /// A variable whose name holds one of these is meant as a secret.
@@ -69,6 +71,60 @@ pub fn is_secret(name: &str, line: &str) -> bool {
         return line.len() >= DIGITS || !line.bytes().all(|byte| byte.is_ascii_digit());
     }
     line.len() >= TOO_LONG_FOR_A_WORD || (line.len() >= LONG_ENOUGH && !is_word(line) && !is_number(line))
+}
+
+/// The secrets inside a value that is JSON or an address with a password: each text with the name that it stands under.
+/// A program shows them by themselves.
+///
+/// ```
+/// use lagoon_task::task::redaction::secrets_inside;
+///
+/// assert_eq!(secrets_inside("DB", "mysql://shop:w0rd%21@mariadb/shop"), ["w0rd%21", "w0rd!"]);
+/// assert_eq!(secrets_inside("KEYS", r#"{"mail": {"password": "hunter2", "host": "mail.example.com"}}"#), ["hunter2"]);
+/// ```
+#[must_use]
+pub fn secrets_inside(name: &str, value: &str) -> Vec<String> {
+    let mut secrets = Vec::new();
+    if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
+        collect(name, &json, &mut secrets);
+    }
+    let passwords = value.lines().filter_map(password);
+    secrets.extend(passwords.flat_map(|word| [word.to_owned(), percent_decoded(word)]));
+    secrets.dedup();
+    secrets
+}
+
+fn collect(name: &str, json: &Value, secrets: &mut Vec<String>) {
+    match json {
+        Value::String(text) => {
+            secrets.extend(text.lines().filter(|line| is_secret(name, line)).map(str::to_owned));
+            secrets.extend(text.lines().filter_map(password).map(str::to_owned));
+        }
+        Value::Number(number) if is_secret(name, &number.to_string()) => secrets.push(number.to_string()),
+        Value::Array(items) => items.iter().for_each(|item| collect(name, item, secrets)),
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| collect(name, field, secrets)),
+        Value::Number(_) | Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// The password in an address like `scheme://user:password@host`.
+fn password(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("://")?;
+    let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    is_secret("PASSWORD", password).then_some(password)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(value.unwrap_or(*first));
+        rest = if value.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn is_common(line: &str) -> bool {

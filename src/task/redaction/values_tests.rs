@@ -55,6 +55,27 @@ fn what_a_site_keeps_to_itself_is_a_secret() {
 }
 
 #[test]
+fn the_password_of_an_address_is_what_stands_between_user_and_host() {
+    let cases = [
+        ("mysql://shop:word@db/shop", Some("word")),
+        ("redis://:word@cache:6379", Some("word")),
+        ("https://ada:a:b@c@example.com?x=1", Some("a:b@c")),
+        ("https://example.com/a:b@c", None),
+        ("https://ada@example.com", None),
+        ("ada:word@example.com", None),
+    ];
+    for (address, expected) in cases {
+        assert_eq!(password(address), expected, "{address}");
+    }
+}
+
+#[test]
+fn percent_signs_that_encode_nothing_stay() {
+    assert_eq!(percent_decoded("a%21%2"), "a!%2");
+    assert_eq!(percent_decoded("%zz%é%"), "%zz%é%");
+}
+
+#[test]
 fn words_and_numbers_are_secrets_from_sixteen_bytes_on() {
     for value in ["abcdefghijklmno", "123456789012345", "1234567890123ab"] {
         assert!(!is_secret("PLAIN", value), "{value}");
@@ -79,6 +100,7 @@ proptest! {
 
     #[test]
     fn any_value_can_be_judged(name in any::<String>(), value in any::<String>()) {
+        let _ = secrets_inside(&name, &format!("a://b:{value}@c"));
         prop_assert!(!is_secret(&name, &value) || value.trim().len() >= SHORTEST);
     }
 }
