@@ -10,7 +10,7 @@ mod stream;
 mod values;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use search::Search;
 pub use stream::SecretStream;
@@ -30,7 +30,8 @@ pub const SHORTEST: usize = 4;
 #[derive(Debug, Default)]
 pub struct Redactor {
     secrets: BTreeSet<Vec<u8>>,
-    search: Option<Arc<Search>>,
+    /// Made when it is first needed: secrets are registered one after the other.
+    search: OnceLock<Option<Arc<Search>>>,
 }
 
 impl Redactor {
@@ -44,7 +45,7 @@ impl Redactor {
         self.secrets.extend(lines.filter(|line| line.len() >= SHORTEST).map(<[u8]>::to_vec));
         let grown = self.secrets.len() > known;
         if grown {
-            self.search = Search::new(&self.secrets).map(Arc::new);
+            self.search = OnceLock::new();
         }
         grown
     }
@@ -62,7 +63,7 @@ impl Redactor {
     /// ```
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        if self.search.is_none() {
+        if self.secrets.is_empty() {
             return text.to_owned();
         }
         let (mut stream, mut shown) = (self.stream(), Vec::with_capacity(text.len()));
@@ -74,12 +75,19 @@ impl Redactor {
     /// Hides the secrets that are known now in a text that comes in pieces.
     #[must_use]
     pub fn stream(&self) -> SecretStream {
-        SecretStream::new(self.search.clone())
+        SecretStream::new(self.search())
     }
 
     /// Has `stream` look for secrets that were added since it was made.
     pub(crate) fn renew(&self, stream: &mut SecretStream) {
-        stream.look_for(self.search.clone());
+        stream.look_for(self.search());
+    }
+
+    fn search(&self) -> Option<Arc<Search>> {
+        if self.secrets.is_empty() {
+            return None;
+        }
+        self.search.get_or_init(|| Search::new(&self.secrets).map(Arc::new)).clone()
     }
 }
 

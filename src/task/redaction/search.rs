@@ -17,8 +17,8 @@ pub(super) struct Search {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
-    begun: usize,
-    ended: usize,
+    begun: u32,
+    ended: u32,
 }
 
 impl Search {
@@ -36,12 +36,13 @@ impl Search {
     /// Notes what is known in each state on the way through a secret. Every state but the first lies on such a way.
     fn learn(&mut self, secret: &[u8]) {
         let mut state = self.start;
-        for (index, byte) in secret.iter().enumerate() {
+        for (begun, byte) in (1..).zip(secret) {
             state = self.next(state, *byte);
             let endings = if self.automaton.is_match(state) { self.automaton.match_len(state) } else { 0 };
             let ended =
                 (0..endings).map(|ending| self.automaton.pattern_len(self.automaton.match_pattern(state, ending)));
-            let known = Known { begun: index + 1, ended: ended.max().unwrap_or(0) };
+            let ended = ended.max().and_then(|length| u32::try_from(length).ok()).unwrap_or(0);
+            let known = Known { begun, ended };
             if self.states.len() <= state.as_usize() {
                 self.states.resize(state.as_usize() + 1, Known::default());
             }
@@ -61,11 +62,11 @@ impl Search {
 
     /// How many of the bytes read last are the beginning of a secret: the longest such beginning.
     pub(super) fn begun(&self, state: StateID) -> usize {
-        self.states.get(state.as_usize()).map_or(0, |known| known.begun)
+        self.states.get(state.as_usize()).map_or(0, |known| known.begun as usize)
     }
 
     /// Length of the longest secret that ends with the byte read last, or 0.
     pub(super) fn ended(&self, state: StateID) -> usize {
-        self.states.get(state.as_usize()).map_or(0, |known| known.ended)
+        self.states.get(state.as_usize()).map_or(0, |known| known.ended as usize)
     }
 }
