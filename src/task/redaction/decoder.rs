@@ -3,6 +3,7 @@
 //! Each decoder remembers where in the text a decoded byte comes from, so that what is found after decoding can be
 //! hidden before it. What is not encoded passes as it is.
 
+use super::escapes::{Escape, Reading};
 use super::run::{Run, Step};
 
 /// A byte after decoding.
@@ -24,10 +25,10 @@ pub(super) type Sink<'sink> = dyn FnMut(Option<Decoded>) + 'sink;
 /// One encoding.
 #[derive(Debug)]
 pub(super) enum Decoder {
-    /// `%41`, in either case (RFC 3986); with `form` also `+` for a space, as HTML forms have it.
-    Percent { form: bool, open: Vec<Decoded> },
-    /// A backslash and what it stands for, as in strings of JSON, JavaScript, Go and Rust.
-    Backslash { open: Vec<Decoded> },
+    /// Escapes that begin with `opener`: see [`Reading`]. `open` is one that is not finished.
+    Escapes { opener: u8, read: Reading, open: Vec<Decoded> },
+    /// `+` for a space, as HTML forms have it.
+    Plus,
     /// Two digits a byte, in either case; two lanes.
     Hex { run: Run },
     /// Standard and URL alphabet (RFC 4648), padded or not; four lanes.
@@ -35,11 +36,17 @@ pub(super) enum Decoder {
 }
 
 impl Decoder {
+    /// A decoder for escapes that begin with `opener`.
+    pub(super) fn escapes(opener: u8, read: Reading) -> Self {
+        Self::Escapes { opener, read, open: Vec::new() }
+    }
+
     /// Takes one byte and gives `sink` what is decoded by now.
     pub(super) fn push(&mut self, byte: Decoded, sink: &mut Sink) {
         match self {
-            Self::Percent { form, open } => percent(*form, open, byte, sink),
-            Self::Backslash { open } => backslash(open, byte, sink),
+            Self::Escapes { opener, read, open } => unescape(*opener, *read, open, byte, sink),
+            Self::Plus if byte.value == b'+' => sink(Some(Decoded { value: b' ', ..byte })),
+            Self::Plus => sink(Some(byte)),
             Self::Hex { run } => {
                 if let Some(pair) = pair(run, hex_digit(byte.value), byte, sink) {
                     let lane = pair.index % 2;
@@ -57,8 +64,33 @@ impl Decoder {
     /// Where in the text that begins which is not decoded yet.
     pub(super) fn waiting_since(&self) -> Option<u64> {
         match self {
-            Self::Percent { open, .. } | Self::Backslash { open } => open.first().map(|byte| byte.start),
+            Self::Escapes { open, .. } => open.first().map(|byte| byte.start),
+            Self::Plus => None,
             Self::Hex { run } | Self::Base64 { run } => run.last_start(),
+        }
+    }
+}
+
+fn unescape(opener: u8, read: Reading, open: &mut Vec<Decoded>, byte: Decoded, sink: &mut Sink) {
+    if open.is_empty() && byte.value != opener {
+        return sink(Some(byte));
+    }
+    open.push(byte);
+    let text: Vec<u8> = open.iter().map(|byte| byte.value).collect();
+    match read(&text) {
+        Escape::Unfinished => {}
+        Escape::Bytes(bytes) => {
+            let start = open.first().map_or(byte.start, |first| first.start);
+            for value in bytes {
+                sink(Some(Decoded { value, start, ..byte }));
+            }
+            open.clear();
+        }
+        Escape::None => {
+            open.pop();
+            open.drain(..).for_each(|literal| sink(Some(literal)));
+            // Empty now: what comes may open another.
+            unescape(opener, read, open, byte, sink);
         }
     }
 }
@@ -116,47 +148,5 @@ fn base64_digit(byte: u8) -> Option<u8> {
         b'+' | b'-' => Some(62),
         b'/' | b'_' => Some(63),
         _ => None,
-    }
-}
-
-fn percent(form: bool, open: &mut Vec<Decoded>, byte: Decoded, sink: &mut Sink) {
-    match (open.as_slice(), byte.value) {
-        ([], b'%') => open.push(byte),
-        ([], b'+') if form => sink(Some(Decoded { value: b' ', ..byte })),
-        ([], _) => sink(Some(byte)),
-        ([_], digit) if hex_digit(digit).is_some() => open.push(byte),
-        ([percent, high], low) if hex_digit(low).is_some() => {
-            let digits = hex_digit(high.value).zip(hex_digit(low));
-            let value = digits.map_or(0, |(high, low)| high << 4 | low);
-            sink(Some(Decoded { value, start: percent.start, ..byte }));
-            open.clear();
-        }
-        _ => {
-            open.drain(..).for_each(|literal| sink(Some(literal)));
-            percent(form, open, byte, sink);
-        }
-    }
-}
-
-fn backslash(open: &mut Vec<Decoded>, byte: Decoded, sink: &mut Sink) {
-    if open.is_empty() && byte.value != b'\\' {
-        return sink(Some(byte));
-    }
-    open.push(byte);
-    let text: Vec<u8> = open.iter().map(|byte| byte.value).collect();
-    match super::escapes::read(&text) {
-        super::escapes::Escape::Unfinished => {}
-        super::escapes::Escape::Bytes(bytes) => {
-            let start = open.first().map_or(byte.start, |first| first.start);
-            for value in bytes {
-                sink(Some(Decoded { value, start, ..byte }));
-            }
-            open.clear();
-        }
-        super::escapes::Escape::None => {
-            open.pop();
-            open.drain(..).for_each(|literal| sink(Some(literal)));
-            backslash(open, byte, sink);
-        }
     }
 }

@@ -1,4 +1,10 @@
-//! Escapes that begin with a backslash, as JSON, JavaScript, Go, Python and Rust write them.
+//! The escapes of strings, of URLs and of HTML.
+
+/// Reads the beginning of a text that begins with the character that opens an escape.
+pub(super) type Reading = fn(&[u8]) -> Escape;
+
+/// `&#x10FFFF`, before the semicolon.
+const LONGEST_ENTITY: usize = 9;
 
 /// What the beginning of a text is.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,8 +17,38 @@ pub(super) enum Escape {
     None,
 }
 
-/// Reads `text`, which begins with a backslash.
-pub(super) fn read(text: &[u8]) -> Escape {
+/// `%41`, in either case (RFC 3986).
+pub(super) fn percent(text: &[u8]) -> Escape {
+    match text.get(1..).unwrap_or_default() {
+        digits if digits.len() < 2 => if_hex(digits, Escape::Unfinished),
+        digits => number(digits).map_or(Escape::None, |value| bytes_of(&value.to_le_bytes()[..1])),
+    }
+}
+
+/// `&amp;`, `&#38;` and `&#x26;`, as HTML and XML have them.
+pub(super) fn entity(text: &[u8]) -> Escape {
+    let Some((b';', name)) = text.get(1..).unwrap_or_default().split_last() else {
+        let may_be_one =
+            text.len() <= LONGEST_ENTITY && text[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'#');
+        return if may_be_one { Escape::Unfinished } else { Escape::None };
+    };
+    match name {
+        b"amp" => bytes_of(b"&"),
+        b"lt" => bytes_of(b"<"),
+        b"gt" => bytes_of(b">"),
+        b"quot" => bytes_of(b"\""),
+        b"apos" => bytes_of(b"'"),
+        [b'#', b'x' | b'X', digits @ ..] => number(digits).and_then(char::from_u32).map_or(Escape::None, character),
+        [b'#', digits @ ..] => {
+            let code = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            code.and_then(char::from_u32).map_or(Escape::None, character)
+        }
+        _ => Escape::None,
+    }
+}
+
+/// A backslash and what it stands for, as JSON, JavaScript, Go, Python and Rust write it.
+pub(super) fn backslash(text: &[u8]) -> Escape {
     let Some((_, rest)) = text.split_first() else { return Escape::Unfinished };
     match rest {
         [] => Escape::Unfinished,

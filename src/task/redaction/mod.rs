@@ -26,7 +26,7 @@ pub const SHORTEST: usize = 4;
 ///
 /// A secret is also found as base64 (padded or not, standard or URL alphabet, wherever it stands in the encoded text,
 /// also over wrapped lines), in hexadecimal, percent-encoded as in URLs and forms, and with the escapes of a JSON,
-/// JavaScript, Go or Rust string.
+/// JavaScript, Go or Rust string, or of HTML.
 #[derive(Debug, Default)]
 pub struct Redactor {
     secrets: BTreeSet<Vec<u8>>,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use aho_corasick::automaton::StateID;
 
-use super::HIDDEN;
 use super::decoder::{Decoded, Decoder};
 use super::run::Run;
 use super::search::Search;
+use super::{HIDDEN, escapes};
 
 /// After this many bytes at the latest what is safe is let go, so that a long text needs no long memory.
 const BLOCK: usize = 4096;
@@ -131,16 +131,17 @@ impl SecretStream {
 /// The text as it is, and decoded in each way in which a secret may stand in it.
 fn views(search: Option<&Search>) -> Vec<View> {
     let Some(search) = search else { return Vec::new() };
-    let percent = |form| Decoder::Percent { form, open: Vec::new() };
-    let backslash = || Decoder::Backslash { open: Vec::new() };
+    let backslash = || Decoder::escapes(b'\\', escapes::backslash);
+    let percent = || Decoder::escapes(b'%', escapes::percent);
     let chains = [
         (Vec::new(), 1),
         (vec![backslash()], 1),
-        (vec![percent(false)], 1),
-        (vec![percent(true)], 1),
+        (vec![percent()], 1),
+        (vec![Decoder::Plus, percent()], 1),
+        (vec![Decoder::escapes(b'&', escapes::entity)], 1),
         (vec![Decoder::Hex { run: Run::default() }], 2),
         // PHP writes the slashes of base64 as \/ in JSON, and a URL has its + and = as %2B and %3D.
-        (vec![backslash(), percent(false), Decoder::Base64 { run: Run::default() }], 4),
+        (vec![backslash(), percent(), Decoder::Base64 { run: Run::default() }], 4),
     ];
     let lanes = |count| vec![Lane { state: search.start(), starts: VecDeque::new() }; count];
     chains.into_iter().map(|(decoders, count)| View { decoders, lanes: lanes(count) }).collect()

@@ -78,6 +78,21 @@ fn as_php_does(text: &str) -> String {
     })
 }
 
+fn as_html(text: &str, every: bool) -> String {
+    text.chars().fold(String::new(), |mut escaped, character| {
+        let _ = match character {
+            character if every => write!(escaped, "&#{};", u32::from(character)),
+            '&' => write!(escaped, "&amp;"),
+            '<' => write!(escaped, "&lt;"),
+            '>' => write!(escaped, "&gt;"),
+            '"' => write!(escaped, "&quot;"),
+            '\'' => write!(escaped, "&#x27;"),
+            character => write!(escaped, "{character}"),
+        };
+        escaped
+    })
+}
+
 /// Every way in which the documentation says that a secret is found.
 fn encoded(secret: &str, before: &str, after: &str) -> Vec<(&'static str, String)> {
     let bytes = secret.as_bytes();
@@ -113,6 +128,8 @@ fn encoded(secret: &str, before: &str, after: &str) -> Vec<(&'static str, String
         ("JSON", unquoted(&json)),
         ("JSON of Go", as_go_does(secret)),
         ("JSON of PHP", as_php_does(secret)),
+        ("HTML", as_html(secret, false)),
+        ("HTML, every character", as_html(secret, true)),
         ("debug text of Rust", unquoted(&format!("{secret:?}"))),
         ("escapes of Rust", secret.escape_default().to_string()),
     ]
@@ -204,6 +221,7 @@ fn what_looks_like_the_beginning_of_an_encoding_passes_unchanged() {
     let redactor = redactor(&[b"hunter22"]);
     let texts = [
         "100% %4 %zz %%41 \\ \\\\ \\q \\u12 \\u{ \\u{zz} \\ud83d \\ud83d\\n \\x4 \\u{1234567} C:\\new",
+        "a & b && c&d &amp &; &nosuch; &#; &#x; &#xd800; &abcdefghijk",
         "deadbeef cafe 00ff YWJj YWJj== a/b+c-d_e\n\n\r\n",
         "aHVudGVyMj",
         "hunter2",
@@ -220,7 +238,9 @@ fn what_looks_like_the_beginning_of_an_encoding_passes_unchanged() {
 #[test]
 fn a_secret_after_what_only_looks_like_an_escape_is_hidden() {
     let redactor = redactor(&[b"hunter22"]);
-    for before in ["\\", "%", "%4", "\\u", "\\u00", "\\u{", "\\ud83d", "\\ud83d\\u", "\\x", "+", "\\\\"] {
+    for before in
+        ["\\", "%", "%4", "\\u", "\\u00", "\\u{", "\\ud83d", "\\ud83d\\u", "\\x", "+", "\\\\", "&", "&amp", "&#", "&#x"]
+    {
         assert_eq!(redactor.hide(&format!("{before}hunter22")), format!("{before}[hidden]"));
     }
 }
