@@ -9,3 +9,5 @@ pub mod output;
 pub mod payload;
 pub mod redaction;
 pub mod report;
+pub mod service_command;
+pub mod service_pod;

@@ -262,11 +262,26 @@ impl Objects<'_> {
     /// Deletes an object, if it is still the very one that `seen` is of, unchanged. Objects that it owns are left to
     /// the cluster's garbage collector.
     pub async fn delete(&self, seen: &Metadata) -> Result<Deleted, ClusterError> {
-        let uid = Some(seen.uid.clone());
         let resource_version = Some(seen.resource_version.clone()).filter(|version| !version.is_empty());
+        self.delete_if(seen, resource_version, None).await
+    }
+
+    /// Deletes an object, if it is still the one that `seen` is of, however it has changed. A pod's containers get so
+    /// many seconds to end by themselves; the pod is [`Terminating`](Deleted::Terminating) for as long.
+    pub async fn delete_with_grace(&self, seen: &Metadata, seconds: u32) -> Result<Deleted, ClusterError> {
+        self.delete_if(seen, None, Some(seconds)).await
+    }
+
+    async fn delete_if(
+        &self,
+        seen: &Metadata,
+        resource_version: Option<String>,
+        grace_period_seconds: Option<u32>,
+    ) -> Result<Deleted, ClusterError> {
         let parameters = DeleteParams {
+            grace_period_seconds,
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions { uid, resource_version }),
+            preconditions: Some(Preconditions { uid: Some(seen.uid.clone()), resource_version }),
             ..DeleteParams::default()
         };
         match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {

@@ -1,0 +1,52 @@
+//! What the container of a pod has printed.
+
+use std::pin::{Pin, pin};
+
+use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::LogParams;
+
+use super::{Cause, Objects};
+
+/// A line that is longer than so many bytes comes in pieces.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// The log of a container, as it comes.
+pub struct Log {
+    reader: Pin<Box<dyn AsyncBufRead + Send>>,
+}
+
+impl Objects<'_> {
+    /// Opens the log of a container of a pod, each line with its time before it, from the lines of second `since` on.
+    /// With `follow` it goes on until the container ends; the answer may then begin late, and neither a deadline nor a
+    /// retry is set.
+    pub async fn log(&self, pod: &str, container: &str, since: Option<Timestamp>, follow: bool) -> Result<Log, Cause> {
+        let parameters = LogParams {
+            container: Some(container.to_owned()),
+            follow,
+            since_time: since,
+            timestamps: true,
+            ..LogParams::default()
+        };
+        let request = self.path().logs(pod, &parameters).map_err(|_| Cause::NotUnderstood)?;
+        let cluster = self.cluster();
+        let reader = if follow {
+            let opened = cluster.patient.request_stream(request).await;
+            Box::pin(opened.map_err(|failure| Cause::from(&failure))?) as Pin<Box<dyn AsyncBufRead + Send>>
+        } else {
+            Box::pin(cluster.ask(cluster.client.request_stream(request)).await?)
+        };
+        Ok(Log { reader })
+    }
+}
+
+impl Log {
+    /// The next line with its line break, if it has one; empty at the end. What is not UTF-8 is replaced.
+    pub async fn next(&mut self) -> Result<String, Cause> {
+        let mut line = Vec::new();
+        let mut reader = pin!(self.reader.as_mut().take(LONGEST_LINE));
+        let read = reader.read_until(b'\n', &mut line).await;
+        read.map_err(|error| Cause::AnswerLost(crate::task::output::escape(&error.to_string())))?;
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+}
