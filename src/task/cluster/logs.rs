@@ -1,12 +1,13 @@
 //! What the container of a pod has printed.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::LogParams;
 
 use super::{Cause, Objects};
+use crate::task::output::escape;
 
 /// A line that is longer than so many bytes comes in pieces.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -40,13 +41,26 @@ impl Objects<'_> {
     }
 }
 
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The time at which it was printed (RFC 3339), a space, and the line without its line break.
+    pub text: String,
+    /// Whether it is all there: the log may end in the middle of a line.
+    pub is_whole: bool,
+}
+
 impl Log {
-    /// The next line with its line break, if it has one; empty at the end. What is not UTF-8 is replaced.
-    pub async fn next(&mut self) -> Result<String, Cause> {
+    /// The next line; none at the end. What is not UTF-8 is replaced. A line of more than a mebibyte comes in pieces,
+    /// and only the first of them has a time.
+    pub async fn next(&mut self) -> Result<Option<LogLine>, Cause> {
         let mut line = Vec::new();
-        let mut reader = pin!(self.reader.as_mut().take(LONGEST_LINE));
+        let mut reader = self.reader.as_mut().take(LONGEST_LINE);
         let read = reader.read_until(b'\n', &mut line).await;
-        read.map_err(|error| Cause::AnswerLost(crate::task::output::escape(&error.to_string())))?;
-        Ok(String::from_utf8_lossy(&line).into_owned())
+        let length = read.map_err(|error| Cause::AnswerLost(escape(&error.to_string())))?;
+        let text = String::from_utf8_lossy(&line);
+        let without_break = text.strip_suffix('\n').unwrap_or(&text);
+        let is_whole = text.len() > without_break.len() || line.len() as u64 == LONGEST_LINE;
+        Ok((length > 0).then(|| LogLine { text: without_break.to_owned(), is_whole }))
     }
 }

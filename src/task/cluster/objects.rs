@@ -81,7 +81,7 @@ impl Metadata {
 pub enum Deleted {
     /// It is gone, or was gone before.
     Gone,
-    /// It goes as soon as its finalizers have been removed.
+    /// It goes as soon as its finalizers have been removed; a pod, as soon as its containers have ended.
     Terminating,
 }
 
@@ -285,7 +285,7 @@ impl Objects<'_> {
             ..DeleteParams::default()
         };
         match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
-            Ok(answer) if Metadata::of(&answer).finalizers.is_empty() => Ok(Deleted::Gone),
+            Ok(answer) if Metadata::of(&answer).finalizers.is_empty() && !has_grace(&answer) => Ok(Deleted::Gone),
             Ok(_) => Ok(Deleted::Terminating),
             Err(Cause::NotFound(_)) => Ok(Deleted::Gone),
             Err(cause) => Err(ClusterError::Delete { object: self.name(&seen.name), cause }),
@@ -351,4 +351,9 @@ impl Objects<'_> {
         let request = request.map_err(|_| Cause::NotUnderstood)?;
         self.cluster.ask(self.cluster.client.request(request)).await
     }
+}
+
+/// Whether an object that is being deleted has been given time for it.
+fn has_grace(object: &Value) -> bool {
+    object["metadata"]["deletionGracePeriodSeconds"].as_u64().is_some_and(|seconds| seconds > 0)
 }

@@ -73,9 +73,7 @@ fn the_services_are_told_once_each_and_in_order() {
 
 #[test]
 fn only_the_pods_of_tasks_that_have_ended_are_left_behind() {
-    let made_for = |uid: &str, name: &str| {
-        json!({ "metadata": { "name": name, "labels": { ASKED_FOR_BY_LABEL: uid } }, "status": { "phase": "Running" } })
-    };
+    let made_for = |uid: &str, name: &str| json!({ "metadata": { "name": name, "labels": { ASKED_FOR_BY_LABEL: uid } }, "status": { "phase": "Running" } });
     let mut going = made_for("uid-of-gone", "going");
     going["metadata"]["deletionTimestamp"] = json!("2026-11-24T10:03:00Z");
     let pods = [
