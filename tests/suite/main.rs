@@ -21,6 +21,7 @@ mod hello_task;
 mod history;
 mod http_routes;
 mod interrupted;
+mod kubelet;
 mod large_journal;
 mod malformed;
 mod meanwhile;
