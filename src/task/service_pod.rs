@@ -16,7 +16,7 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// Keeps the cluster's autoscaler from ending the command in order to save a node.
 const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
-/// Before Kubernetes 1.30 a container's AppArmor profile was in an annotation that begins like this.
+/// Before Kubernetes 1.30 a container's `AppArmor` profile was in an annotation that begins like this.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Lagoon's images start cron when it is set, and a command that ran beside cron would run each job twice.
@@ -119,7 +119,7 @@ pub enum ServicePodError {
 /// **Goes**: the pod's other containers, which would run for ever; all that makes the container a part of the service
 /// (probes, ports, hooks); node and host name; the terminal; the variable `CRONJOBS`, as in Lagoon's standard task; the
 /// volume with the service account's token, since the API server adds a new one. Neither labels nor annotations are
-/// taken over (but the one with the AppArmor profile): with the service's labels the pod would get its visitors.
+/// taken over (but the one with the `AppArmor` profile): with the service's labels the pod would get its visitors.
 ///
 /// The container is the one that [`NewPod::container`] names, else the one with the service's name, else the one that
 /// the annotation `kubectl.kubernetes.io/default-container` names, else the only one.
@@ -152,7 +152,9 @@ pub fn service_pod(source: &Value, new: &NewPod<'_>) -> Result<Value, ServicePod
     let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     spec.insert("containers".to_owned(), json!([container]));
     for init in spec.get_mut("initContainers").and_then(Value::as_array_mut).into_iter().flatten() {
-        init.as_object_mut().map(|init| without(init, &OF_THE_SERVICE));
+        if let Some(init) = init.as_object_mut() {
+            without(init, &OF_THE_SERVICE);
+        }
     }
     spec.insert("restartPolicy".to_owned(), json!("Never"));
     spec.insert("activeDeadlineSeconds".to_owned(), json!(new.seconds));

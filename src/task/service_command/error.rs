@@ -170,18 +170,16 @@ fn not_started(obstacle: Option<&Obstacle>, after: Duration) -> String {
 fn in_words(ended: &Ended) -> String {
     match ended {
         Ended::Exited(exit) if exit.reason == "OOMKilled" => format!(
-            "The command needed more memory than the service's container may have, and Kubernetes ended it ({}).",
-            exit
+            "The command needed more memory than the service's container may have, and Kubernetes ended it ({exit})."
         ),
         Ended::Exited(exit) if matches!(exit.reason.as_str(), "StartError" | "ContainerCannotRun") => format!(
             "The command could not be started in the service's image ({}). The image must have a /bin/sh.",
             explained(&exit.to_string(), &exit.message)
         ),
-        Ended::Exited(exit) => format!("The command ended with {}.", exit),
+        Ended::Exited(exit) => format!("The command ended with {exit}."),
         Ended::NotPrepared { container, exit } => format!(
-            "The command was not run: the container \"{}\", which prepares the service's container, ended with {}.",
-            escape(container),
-            exit
+            "The command was not run: the container \"{}\", which prepares the service's container, ended with {exit}.",
+            escape(container)
         ),
         Ended::Stopped { reason, message } if reason == "DeadlineExceeded" => format!(
             "The command ran for longer than the task may take, and Kubernetes ended it ({}).",

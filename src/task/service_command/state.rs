@@ -133,9 +133,9 @@ fn disruption(pod: &Value) -> Option<Ended> {
 }
 
 fn not_prepared(status: &Value) -> Option<Ended> {
-    let statuses = status["initContainerStatuses"].as_array().into_iter().flatten();
+    let mut statuses = items(&status["initContainerStatuses"]);
     let failed = |status: &Value| exit(status).filter(|exit| exit.code != 0).map(|exit| (text(&status["name"]), exit));
-    statuses.filter_map(failed).next().map(|(container, exit)| Ended::NotPrepared { container, exit })
+    statuses.find_map(failed).map(|(container, exit)| Ended::NotPrepared { container, exit })
 }
 
 fn exit(status: &Value) -> Option<Exit> {

@@ -1,0 +1,218 @@
+//! What becomes of a command in a service's pod when the cluster is not as it should be.
+
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
+use serde_json::json;
+
+use crate::bench::{control_plane, new_control_plane};
+use crate::faults::first;
+use crate::run_command::{Gate, Site, phase};
+
+/// Starts a command that runs until it is stopped; answers when it runs.
+async fn endless<'bench>(site: &Site<'bench>) -> Running<'bench> {
+    let running = site.command("echo it runs; exec sleep 1000").launch().await.unwrap();
+    running.wait_for_line("it runs").await.unwrap();
+    running
+}
+
+fn pod_of(running: &Running<'_>) -> String {
+    format!("{}-command", running.pod_name())
+}
+
+fn assert_failed(finished: &Finished, sentence: &str) {
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let last = finished.log.lines().last().unwrap_or_default();
+    assert!(last.contains(sentence), "{}", finished.log);
+    assert_eq!(finished.result, None);
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_exist_is_told_with_those_that_do() {
+    let site = Site::with_service(control_plane().await, "run-no-service").await;
+    let task = site.task(&json!({ "service": "clii", "command": "true" }));
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    let sentence = "There is no service \"clii\" in this environment: no pod of it runs, and it has no Deployment. Its \
+                    services are: cli.";
+    assert_failed(&finished, sentence);
+    assert_eq!(finished.requests_in_short(), ["list pods", "list deployments"]);
+}
+
+#[tokio::test]
+async fn a_payload_that_names_no_service_sends_nothing() {
+    let site = Site::new(control_plane().await, "run-payload").await;
+    let task = site.task(&json!({ "service": "../x", "command": "true" }));
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_failed(&finished, "The payload's field `service` does not hold the name of a service");
+    assert_eq!(finished.requests, []);
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_told_and_the_pod_removed() {
+    let site = Site::with_service(control_plane().await, "run-pull").await;
+    // It was there when the service was started.
+    site.kubelet.add_broken_image(&site.image);
+    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2");
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_failed(&finished, "The command was not run: its image could not be pulled (ErrImagePull");
+    assert!(finished.log.contains("The command does not run yet: its image could not be pulled"), "{}", finished.log);
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_told_and_the_pod_removed() {
+    let site = Site::new(control_plane().await, "run-secret").await;
+    let secret = site.create::<k8s_openapi::api::core::v1::Secret>(json!({ "metadata": { "name": "db" } })).await;
+    site.service_pod(site.spec(json!({ "envFrom": [{ "secretRef": { "name": "db" } }] }))).await;
+    delete::<k8s_openapi::api::core::v1::Secret>(&site, &secret.metadata.name.unwrap()).await;
+    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2");
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_failed(&finished, "its container could not be made (CreateContainerConfigError: secret \"db\" not found)");
+    assert!(site.command_pods().await.is_empty());
+}
+
+async fn delete<K>(site: &Site<'_>, name: &str)
+where
+    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let api: Api<K> = site.api();
+    api.delete(name, &DeleteParams::default().grace_period(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_eviction_is_told_with_its_reason() {
+    let site = Site::with_service(control_plane().await, "run-evict").await;
+    let running = endless(&site).await;
+    site.kubelet.evict(&site.environment.namespace, &pod_of(&running)).await.unwrap();
+    let finished = running.finish().await.unwrap();
+    assert_failed(
+        &finished,
+        "off its node before the command had ended (Evicted: The node was low on resource: memory.)",
+    );
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_pod_that_somebody_deletes_is_told() {
+    let site = Site::with_service(control_plane().await, "run-deleted").await;
+    let running = endless(&site).await;
+    delete::<Pod>(&site, &pod_of(&running)).await;
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "Somebody deleted the command's pod before the command had ended.");
+}
+
+#[tokio::test]
+async fn a_quota_without_room_is_told_with_its_numbers() {
+    let site = Site::with_service(control_plane().await, "run-quota").await;
+    let prepared = site.command("true").prepare().await.unwrap();
+    let quota = json!({ "metadata": { "name": "pods" }, "spec": { "hard": { "pods": "2" } } });
+    site.create::<ResourceQuota>(quota).await;
+    // As the cluster's quota controller counts them: the service's pod and the task's own.
+    let status = json!({ "status": { "hard": { "pods": "2" }, "used": { "pods": "2" } } });
+    let quotas: Api<ResourceQuota> = site.api();
+    quotas.patch_status("pods", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    let finished = prepared.start().unwrap().finish().await.unwrap();
+    assert_failed(
+        &finished,
+        "the namespace's quota has no room for its pod (quota pods, requested: pods=1, used: pods=2, limited: pods=2)",
+    );
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn sigterm_stops_the_command_and_removes_its_pod() {
+    let site = Site::with_service(control_plane().await, "run-term").await;
+    let running = endless(&site).await;
+    running.signal("TERM").await.unwrap();
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "The task was asked to stop, so the command was stopped.");
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn sigterm_while_the_pod_is_created_removes_it_too() {
+    let site = Site::with_service(control_plane().await, "run-term-create").await;
+    let creates = |passing: &Passing| passing.method == http::Method::POST && passing.uri.contains("/pods");
+    let proxy = FaultProxy::start(site.control_plane, first(1, Fault::AnswerHeld, creates)).await.unwrap();
+    let task = site.command("exec sleep 1000").variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
+    let running = task.launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    running.signal("TERM").await.unwrap();
+    assert_eq!(site.command_pods().await.len(), 1, "it is there, and the task does not know");
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "The task was asked to stop, so the command was stopped.");
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_makes_one_pod() {
+    let site = Site::with_service(control_plane().await, "run-create-lost").await;
+    let creates = |passing: &Passing| passing.method == http::Method::POST && passing.uri.contains("/pods");
+    let proxy = FaultProxy::start(site.control_plane, first(1, Fault::AnswerLost, creates)).await.unwrap();
+    let task = site.command("echo once").variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.log.matches("\nonce\n").count(), 1, "{}", finished.log);
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_stopped() {
+    let site = Site::with_service(control_plane().await, "run-timeout").await;
+    let task = site.command("exec sleep 1000").variable("TASK_TIMEOUT_SECONDS", "2");
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_failed(&finished, "The command did not end within 2 s and was stopped.");
+    assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_killed_task_left_behind_is_removed_by_the_next_and_what_another_needs_is_not() {
+    let site = Site::with_service(control_plane().await, "run-killed").await;
+    let (killed, at_work) = (endless(&site).await, endless(&site).await);
+    let (left, needed) = (pod_of(&killed), pod_of(&at_work));
+    killed.signal("KILL").await.unwrap();
+    killed.finish().await.unwrap();
+    assert_eq!(site.command_pods().await.keys().collect::<Vec<_>>().len(), 2);
+    let finished = site.command("true").launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let told = format!("Removed pod \"{left}\", which a task that has ended had left behind.");
+    assert!(finished.log.contains(&told), "{}", finished.log);
+    site.until(&needed, |pod| phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none()).await;
+    at_work.signal("TERM").await.unwrap();
+    at_work.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_of_the_api_server_neither_ends_the_command_nor_loses_or_doubles_a_line() {
+    let own = new_control_plane().await;
+    let site = Site::with_service(&own, "run-restart").await;
+    let gate = Gate::new();
+    let script = format!("echo one; echo two; printf thr; {}; echo four", gate.wait());
+    let running = site.command(&script).launch().await.unwrap();
+    running.wait_for_line("two").await.unwrap();
+    own.kill_api_server();
+    gate.send("ee\n").await;
+    own.start_api_server().await.unwrap();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let shown: Vec<&str> =
+        finished.log.lines().filter(|line| ["one", "two", "thr", "ee", "three", "four"].contains(line)).collect();
+    assert_eq!(shown, ["one", "two", "three", "four"], "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_at_first_is_shown_once_it_can() {
+    let site = Site::with_service(control_plane().await, "run-log-lost").await;
+    for (fault, number) in [(Fault::AnswerLost, 0), (Fault::AnsweredInstead(500, None), 1)] {
+        let reads_log = |passing: &Passing| passing.uri.contains("/log?");
+        let proxy = FaultProxy::start(site.control_plane, first(2, fault, reads_log)).await.unwrap();
+        let task = site.command(&format!("echo line {number}"));
+        let task = task.variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
+        let finished = task.launch().await.unwrap().finish().await.unwrap();
+        assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+        assert_eq!(finished.log.matches(&format!("\nline {number}\n")).count(), 1, "{}", finished.log);
+    }
+}
