@@ -147,7 +147,7 @@ pub fn service_pod(source: &Value, new: &NewPod<'_>) -> Result<Value, ServicePod
     without(&mut container, &OF_THE_SERVICE);
     without(&mut container, &OF_THE_CONTAINER);
     retain(container.get_mut("env"), |variable| variable["name"] != CRON_JOBS);
-    container.insert("command".to_owned(), json!(["/bin/sh", "-c", START, "sh", new.command]));
+    container.insert("command".to_owned(), json!(["/bin/sh", "-c", literal(START), "sh", literal(new.command)]));
 
     let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     spec.insert("containers".to_owned(), json!([container]));
@@ -172,6 +172,12 @@ pub fn service_pod(source: &Value, new: &NewPod<'_>) -> Result<Value, ServicePod
         },
         "spec": spec,
     }))
+}
+
+/// `text` as an argument that Kubernetes hands on as it is: it would put variables in place of `$(NAME)`, and one dollar
+/// in place of two.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
 }
 
 /// The name of the one container of a pod that [`service_pod`] has made.
@@ -199,24 +205,21 @@ fn container(template: &Value, new: &NewPod<'_>) -> Result<Map<String, Value>, S
     let all: Vec<&Map<String, Value>> =
         template["spec"]["containers"].as_array().into_iter().flatten().filter_map(Value::as_object).collect();
     let named = |name: &str| all.iter().find(|container| container.get("name").is_some_and(|its| its == name));
-    let found = match new.container {
-        Some(name) => named(name).ok_or_else(|| ServicePodError::NoSuchContainer {
+    if let Some(name) = new.container {
+        let no_such = || ServicePodError::NoSuchContainer {
             service: service(),
             container: name.to_owned(),
             containers: names(&all),
-        })?,
-        None => {
-            let default = template["metadata"]["annotations"][DEFAULT_CONTAINER].as_str();
-            match (named(new.service).or_else(|| named(default?)), all.as_slice()) {
-                (Some(found), _) | (None, [found]) => found,
-                (None, []) => return Err(ServicePodError::NoContainer { service: service() }),
-                (None, _) => {
-                    return Err(ServicePodError::WhichContainer { service: service(), containers: names(&all) });
-                }
-            }
-        }
-    };
-    Ok((*found).clone())
+        };
+        return named(name).map(|found| (*found).clone()).ok_or_else(no_such);
+    }
+    let default = template["metadata"]["annotations"][DEFAULT_CONTAINER].as_str();
+    let found = named(new.service).or_else(|| named(default?));
+    match (found, all.as_slice()) {
+        (Some(found), _) | (None, [found]) => Ok((*found).clone()),
+        (None, []) => Err(ServicePodError::NoContainer { service: service() }),
+        (None, _) => Err(ServicePodError::WhichContainer { service: service(), containers: names(&all) }),
+    }
 }
 
 fn names(containers: &[&Map<String, Value>]) -> String {

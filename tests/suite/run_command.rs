@@ -42,12 +42,12 @@ impl<'bench> Site<'bench> {
     /// A site whose service `cli` runs.
     pub async fn with_service(control_plane: &'bench ControlPlane, project: &str) -> Self {
         let site = Self::new(control_plane, project).await;
-        site.service_pod(site.spec(json!({}))).await;
+        site.service_pod(site.spec(&json!({}))).await;
         site
     }
 
     /// The spec of the service's pod, with what `changes` says otherwise of its container.
-    pub fn spec(&self, changes: Value) -> Value {
+    pub fn spec(&self, changes: &Value) -> Value {
         let mut container = json!({ "name": "cli", "image": self.image, "command": ["sh", "-c", SERVICE] });
         container.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         json!({ "containers": [container] })
@@ -148,7 +148,7 @@ fn printed(log: &str) -> &str {
 
 /// Variables, files, folder and user of a container, some lines of output that are easily lost, and an exit code.
 const INSPECT: &str = "pwd; id -u; id -g; echo \"$SHOP_NAME $FROM_MAP $FROM_SECRET ${CRONJOBS-none}\"; cat /etc/site/*; \
-     echo; echo '  spaced  '; echo to-stderr >&2; echo 'ünï'; printf 'no line break'";
+     echo; echo '  spaced  '; echo 'ünï'; printf 'no line break'";
 
 #[tokio::test]
 async fn output_and_outcome_are_those_of_the_command_in_the_services_container() {
@@ -156,7 +156,7 @@ async fn output_and_outcome_are_those_of_the_command_in_the_services_container()
     site.create::<ConfigMap>(json!({ "metadata": { "name": "map" }, "data": { "FROM_MAP": "m1", "file": "f1\n" } }))
         .await;
     site.create::<Secret>(json!({ "metadata": { "name": "secret" }, "stringData": { "FROM_SECRET": "s1" } })).await;
-    let mut spec = site.spec(json!({
+    let mut spec = site.spec(&json!({
         "env": [{ "name": "SHOP_NAME", "value": "Größe" }, { "name": "CRONJOBS", "value": "* * * * * true" }],
         "envFrom": [{ "configMapRef": { "name": "map" } }, { "secretRef": { "name": "secret" } }],
         "volumeMounts": [{ "name": "site", "mountPath": "/etc/site" }],
@@ -197,7 +197,7 @@ async fn output_and_outcome_are_those_of_the_command_in_the_services_container()
 async fn a_line_is_shown_while_the_command_still_runs() {
     let site = Site::with_service(control_plane().await, "run-live").await;
     let gate = Gate::new();
-    let running = site.command(&format!("echo first; {}; echo second", gate.wait())).launch().await.unwrap();
+    let running = site.command(&format!("echo first >&2; {}; echo second", gate.wait())).launch().await.unwrap();
     running.wait_for_line("first").await.unwrap();
     let pods = site.command_pods().await;
     let pod = &pods[&format!("{}-command", running.pod_name())];
@@ -216,9 +216,12 @@ async fn a_line_is_shown_while_the_command_still_runs() {
 }
 
 #[tokio::test]
-async fn a_signal_is_told_by_its_name() {
-    let site = Site::with_service(control_plane().await, "run-signal").await;
-    let finished = site.command("kill -KILL $$").launch().await.unwrap().finish().await.unwrap();
+async fn a_dollar_is_the_shells_and_not_kubernetes() {
+    let site = Site::new(control_plane().await, "run-dollar").await;
+    site.service_pod(site.spec(&json!({ "env": [{ "name": "NAME", "value": "x" }] }))).await;
+    let command = "echo \"$(echo $NAME)\" '$(NAME) $$(NAME) $NAME $'; kill -KILL $$";
+    let finished = site.command(command).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(printed(&finished.log), "x $(NAME) $$(NAME) $NAME $\n", "{}", finished.log);
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
     assert!(finished.log.ends_with("The command ended with exit code 137 (Error, SIGKILL).\n"), "{}", finished.log);
 }
@@ -234,7 +237,7 @@ async fn the_deployment_is_taken_when_no_pod_of_the_service_runs() {
             "selector": { "matchLabels": labels },
             "template": {
                 "metadata": { "labels": labels },
-                "spec": site.spec(json!({ "env": [{ "name": "FROM", "value": "the Deployment" }] })),
+                "spec": site.spec(&json!({ "env": [{ "name": "FROM", "value": "the Deployment" }] })),
             },
         },
     }))
@@ -251,7 +254,7 @@ async fn the_deployment_is_taken_when_no_pod_of_the_service_runs() {
 #[tokio::test]
 async fn of_several_containers_only_the_one_that_is_meant_runs() {
     let site = Site::new(control_plane().await, "run-several").await;
-    let mut spec = site.spec(json!({ "name": "php" }));
+    let mut spec = site.spec(&json!({ "name": "php" }));
     let mut nginx = spec["containers"][0].clone();
     nginx["name"] = json!("nginx");
     spec["containers"].as_array_mut().unwrap().push(nginx);

@@ -1,6 +1,7 @@
 //! What becomes of a command in a service's pod when the cluster is not as it should be.
 
-use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
@@ -63,9 +64,9 @@ async fn an_image_that_cannot_be_pulled_is_told_and_the_pod_removed() {
 #[tokio::test]
 async fn a_secret_that_is_missing_is_told_and_the_pod_removed() {
     let site = Site::new(control_plane().await, "run-secret").await;
-    let secret = site.create::<k8s_openapi::api::core::v1::Secret>(json!({ "metadata": { "name": "db" } })).await;
-    site.service_pod(site.spec(json!({ "envFrom": [{ "secretRef": { "name": "db" } }] }))).await;
-    delete::<k8s_openapi::api::core::v1::Secret>(&site, &secret.metadata.name.unwrap()).await;
+    let secret = site.create::<Secret>(json!({ "metadata": { "name": "db" } })).await;
+    site.service_pod(site.spec(&json!({ "envFrom": [{ "secretRef": { "name": "db" } }] }))).await;
+    delete::<Secret>(&site, &secret.metadata.name.unwrap()).await;
     let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2");
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_failed(&finished, "its container could not be made (CreateContainerConfigError: secret \"db\" not found)");
@@ -79,6 +80,32 @@ where
 {
     let api: Api<K> = site.api();
     api.delete(name, &DeleteParams::default().grace_period(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_that_never_starts_is_told_with_the_clusters_last_warning() {
+    let site = Site::new(control_plane().await, "run-warning").await;
+    let mut spec = site.spec(&json!({}));
+    spec["containers"][0]["image"] = json!("registry.example.com/run-warning/of-no-node");
+    let labels = json!({ "lagoon.sh/service": "cli" });
+    let template = json!({ "metadata": { "labels": labels }, "spec": spec });
+    let deployment = json!({ "selector": { "matchLabels": labels }, "template": template });
+    site.create::<Deployment>(json!({ "metadata": { "name": "cli" }, "spec": deployment })).await;
+    let running = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2").launch().await.unwrap();
+    let pod = site.until(&pod_of(&running), |_| true).await;
+    // As the controller for volumes says it.
+    site.create::<Event>(json!({
+        "metadata": { "name": "attach" }, "type": "Warning", "reason": "FailedAttachVolume",
+        "message": "Multi-Attach error for volume \"files\"", "lastTimestamp": "2026-11-24T10:00:00Z",
+        "involvedObject": { "kind": "Pod", "namespace": site.environment.namespace, "uid": pod.metadata.uid },
+    }))
+    .await;
+    let finished = running.finish().await.unwrap();
+    assert_failed(
+        &finished,
+        "its pod could not be set up (FailedAttachVolume: Multi-Attach error for volume \"files\")",
+    );
+    assert!(site.command_pods().await.is_empty());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::state::{Obstacle, ObstacleKind};
 use crate::task::cluster::Metadata;
 use crate::task::service_pod::{ASKED_FOR_BY_LABEL, SERVICE_LABEL};
 
@@ -39,6 +40,22 @@ pub(super) fn left_behind(pods: &[Value]) -> Vec<Metadata> {
         .filter(|pod| label(pod, ASKED_FOR_BY_LABEL).is_some_and(|uid| !at_work(uid)))
         .map(Metadata::of)
         .collect()
+}
+
+/// Whether an event warns of the pod with this uid.
+pub(super) fn is_warning_of(event: &Value, uid: &str) -> bool {
+    event["type"] == "Warning" && event["involvedObject"]["uid"] == uid
+}
+
+/// The newest of these events.
+pub(super) fn last_warning(events: &[Value]) -> Option<Obstacle> {
+    // Older clients of the cluster write the first of these, newer ones the second.
+    let time = |event: &&Value| {
+        ["lastTimestamp", "eventTime"].iter().find_map(|field| event[field].as_str().map(str::to_owned))
+    };
+    let event = events.iter().max_by_key(time)?;
+    let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+    Some(Obstacle { kind: ObstacleKind::Other, reason: text("reason"), message: text("message") })
 }
 
 fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {

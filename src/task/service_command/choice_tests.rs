@@ -91,3 +91,23 @@ fn only_the_pods_of_tasks_that_have_ended_are_left_behind() {
     let names: Vec<String> = left_behind(&pods).into_iter().map(|pod| pod.name).collect();
     assert_eq!(names, ["of-done", "of-failed", "of-gone"]);
 }
+
+#[test]
+fn the_newest_warning_of_the_very_pod_is_told() {
+    let event = |kind: &str, uid: &str, field: &str, minute: u8| {
+        let reason = format!("{kind}-{minute}");
+        json!({ "type": kind, "reason": reason, "involvedObject": { "uid": uid }, field: format!("2026-11-24T10:{minute:02}:00Z") })
+    };
+    let events = [
+        event("Warning", "ours", "lastTimestamp", 1),
+        event("Warning", "ours", "eventTime", 3),
+        event("Warning", "ours", "lastTimestamp", 2),
+        event("Normal", "ours", "lastTimestamp", 4),
+        event("Warning", "other", "lastTimestamp", 5),
+        json!({}),
+    ];
+    let ours: Vec<Value> = events.into_iter().filter(|event| is_warning_of(event, "ours")).collect();
+    assert_eq!(ours.len(), 3);
+    assert_eq!(last_warning(&ours).unwrap().reason, "Warning-3");
+    assert_eq!(last_warning(&[]), None);
+}

@@ -139,6 +139,7 @@ pub(super) fn obstacle_in_words(obstacle: &Obstacle) -> String {
         ObstacleKind::Image => "its image could not be pulled",
         ObstacleKind::HopelessImage => "its image can never be pulled",
         ObstacleKind::Container => "its container could not be made",
+        ObstacleKind::Other => "its pod could not be set up",
     };
     format!("{what} ({})", explained(reason, message))
 }
@@ -146,13 +147,13 @@ pub(super) fn obstacle_in_words(obstacle: &Obstacle) -> String {
 fn not_started(obstacle: Option<&Obstacle>, after: Duration) -> String {
     let Some(obstacle) = obstacle else {
         return format!(
-            "its pod did not start within {} s. The cluster may be short of room, or a volume may be in use on another \
-             node; try again later, or tell your Lagoon administrator.",
+            "its pod did not start within {} s, and the cluster does not say why. Try again later, or tell your Lagoon \
+             administrator.",
             after.as_secs()
         );
     };
     let to_do = match obstacle.kind {
-        ObstacleKind::NoNode => "Try again later, or tell your Lagoon administrator.",
+        ObstacleKind::NoNode | ObstacleKind::Other => "Try again later, or tell your Lagoon administrator.",
         ObstacleKind::Image | ObstacleKind::HopelessImage => {
             "The service itself could not start anew either: deploy the environment again, and if that does not help \
              tell your Lagoon administrator."

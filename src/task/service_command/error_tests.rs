@@ -84,7 +84,7 @@ fn what_kept_a_pod_from_starting_is_told_with_kubernetes_words_and_what_to_do() 
         room.contains("no node with room for its pod (Unschedulable: 0/3 nodes are available), within 600 s"),
         "{room}"
     );
-    let nothing = ServiceCommandError::NotStarted { obstacle: None, after: Duration::from_secs(600) }.to_string();
+    let nothing = ServiceCommandError::NotStarted { obstacle: None, after: Duration::from_mins(10) }.to_string();
     assert!(nothing.contains("its pod did not start within 600 s"), "{nothing}");
 }
 

@@ -9,7 +9,7 @@ fn line(nanoseconds: i64, text: &str) -> String {
 }
 
 /// The log as the API server answers it: from the first line of that second on.
-fn since<'a>(log: &'a [String], since: Option<Timestamp>) -> Vec<&'a str> {
+fn since(log: &[String], since: Option<Timestamp>) -> Vec<&str> {
     let begins = |line: &&String| since.is_none_or(|since| split(line).unwrap().0 >= since);
     log.iter().filter(begins).map(String::as_str).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Event;
+use kube::api::ApiResource;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -9,8 +11,8 @@ use tokio::time::Instant;
 use super::error::{ServiceCommandError, obstacle_in_words};
 use super::output::Shown;
 use super::start::Start;
-use super::state::{Ended, State};
-use super::{Cause, PATIENCE};
+use super::state::{Ended, Obstacle, State};
+use super::{Cause, PATIENCE, choice};
 use crate::task::cluster::{ClusterError, Deleted, Metadata, Objects};
 use crate::task::context::Context;
 
@@ -68,10 +70,22 @@ impl<'a> Running<'a> {
             tokio::select! {
                 changed = states.changed() => if changed.is_err() { return Ok(()) },
                 () = tokio::time::sleep_until(deadline) => {
-                    return Err(ServiceCommandError::NotStarted { obstacle: start.obstacle().cloned(), after });
+                    let obstacle = match start.obstacle() {
+                        Some(obstacle) => Some(obstacle.clone()),
+                        None => self.last_warning().await,
+                    };
+                    return Err(ServiceCommandError::NotStarted { obstacle, after });
                 }
             }
         }
+    }
+
+    /// What the cluster has last warned of about the pod. A courtesy: that it cannot be read is not worth a word.
+    async fn last_warning(&self) -> Option<Obstacle> {
+        let events = self.pods.cluster().objects(&ApiResource::erase::<Event>(&()), self.pods.namespace());
+        let of_the_pod = |event| choice::is_warning_of(&event, &self.pod.uid).then_some(event);
+        let events: Vec<Value> = events.list(of_the_pod).await.ok()?.into_iter().flatten().collect();
+        choice::last_warning(&events)
     }
 
     /// Passes on how the command fares until it has ended. An error that will not pass by itself is still given the

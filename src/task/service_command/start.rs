@@ -53,7 +53,7 @@ impl Start {
             Some((obstacle, since)) => match obstacle.kind {
                 ObstacleKind::HopelessImage => (*since, Duration::ZERO),
                 ObstacleKind::Image | ObstacleKind::Container => (*since, OBSTACLE_WITHIN),
-                ObstacleKind::NoNode => (self.begun, START_WITHIN),
+                ObstacleKind::NoNode | ObstacleKind::Other => (self.begun, START_WITHIN),
             },
             None => (self.begun, START_WITHIN),
         };

@@ -52,6 +52,8 @@ pub enum ObstacleKind {
     HopelessImage,
     /// Its container cannot be made.
     Container,
+    /// Something else that the cluster has warned of, such as a volume that is in use on another node.
+    Other,
 }
 
 /// How a command ended.
