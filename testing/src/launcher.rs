@@ -34,7 +34,8 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 ///
 /// It does what the contract says of it and nothing more: the namespace with Lagoon's labels, the service account
 /// `lagoon-deployer` bound to `ClusterRole` `admin` there, for a switch also in the destination namespace, and the pod
-/// with its labels and variables. There is no `LagoonTask` object and no message queue.
+/// with its labels and variables. There is no `LagoonTask` object and no message queue. The process is started by the
+/// [`Kubelet`](crate::Kubelet) stand-in, because it sees the pod.
 pub struct Launcher<'bench> {
     control_plane: &'bench ControlPlane,
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::process::Command;
 
-use futures::{AsyncBufReadExt, AsyncReadExt, StreamExt, TryStreamExt};
+use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerState, Node, PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, LogParams, PostParams, WatchEvent, WatchParams};
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bench::control_plane;
+use crate::bench::{Site, control_plane, until};
 
 /// A namespace whose pods have an image of their own, which runs `/bin/false` unless their command says otherwise.
 struct Place {
@@ -27,8 +27,12 @@ impl Place {
     async fn new(control_plane: &ControlPlane, project: &str) -> Self {
         let launcher = Launcher::new(control_plane);
         let namespace = launcher.environment(project, "main").await.unwrap().namespace;
+        Self::at(control_plane, namespace).await
+    }
+
+    async fn at(control_plane: &ControlPlane, namespace: String) -> Self {
         let kubelet = control_plane.kubelet().await.unwrap();
-        let image = format!("kubelet.example.com/{project}:1");
+        let image = format!("kubelet.example.com/{namespace}:1");
         kubelet.add_image(&image, "/bin/false");
         Self { client: control_plane.client().unwrap(), kubelet, namespace, image }
     }
@@ -63,8 +67,13 @@ impl Place {
 
     /// Waits until the pod is as wanted.
     async fn until(&self, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+        self.until_since("0", name, wanted).await
+    }
+
+    /// Waits until the pod is as wanted, or has been after this version.
+    async fn until_since(&self, version: &str, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
         let parameters = WatchParams::default().fields(&format!("metadata.name={name}"));
-        let mut events = pin!(self.pods().watch(&parameters, "0").await.unwrap());
+        let mut events = pin!(self.pods().watch(&parameters, version).await.unwrap());
         while let Some(event) = events.next().await {
             if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = event.unwrap()
                 && wanted(&pod)
@@ -83,11 +92,16 @@ impl Place {
         self.pods().logs(name, &parameters).await.unwrap()
     }
 
-    /// Waits until the pod's log has this line; answers what follows it, when there is no more to come.
-    async fn rest_after(&self, name: &str, line: &str) -> impl Future<Output = String> {
+    /// The log of a pod that runs or is about to, as it comes.
+    async fn follow(&self, name: &str) -> impl AsyncBufRead + use<> {
         self.until(name, |pod| phase(pod) == "Running").await;
         let parameters = LogParams { follow: true, ..LogParams::default() };
-        let mut stream = Box::pin(self.pods().log_stream(name, &parameters).await.unwrap());
+        self.pods().log_stream(name, &parameters).await.unwrap()
+    }
+
+    /// Waits until the pod's log has this line; answers what follows it, when there is no more to come.
+    async fn rest_after(&self, name: &str, line: &str) -> impl Future<Output = String> {
+        let mut stream = Box::pin(self.follow(name).await);
         let mut seen = String::new();
         while seen != line {
             seen.clear();
@@ -223,7 +237,7 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
         { "name": "files", "mountPath": "/kubelet-test/read-only", "readOnly": true },
         mount("all", "/kubelet-test/all"),
     ]);
-    let script = "pwd; id -u; id -g; id -G; grep CapEff /proc/self/status; \
+    let script = "pwd; id -u; id -g; grep CapEff /proc/self/status; \
         cat /etc/kubelet-test/settings/deep/one /var/run/secrets/lagoon/ssh/key; echo; \
         cat /kubelet-test/all/*; echo; stat -c %a /var/run/secrets/lagoon/ssh/key; \
         cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; \
@@ -239,7 +253,7 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
     });
     let changes = json!({
         "volumes": volumes,
-        "securityContext": { "runAsUser": 10000, "runAsGroup": 20000, "supplementalGroups": [30000] },
+        "securityContext": { "runAsUser": 10000, "runAsGroup": 20000 },
     });
     place.pod("mounts", container, changes).await;
     let pod = place.until_ended("mounts").await;
@@ -248,7 +262,6 @@ async fn a_container_has_its_mounts_folder_and_user_and_the_machine_sees_nothing
         "/kubelet-test/work",
         "10000",
         "20000",
-        "20000 30000",
         "CapEff:\t0000000000000000",
         "AK",
         "Kapp=\"shop\"",
@@ -291,7 +304,7 @@ async fn a_service_account_token_is_one_of_the_pod() {
     Api::<Pod>::namespaced(client, &place.namespace).get("token").await.unwrap();
     let own = |request: &lagoon_task_testing::Request| request.pod == "token" && request.namespace == place.namespace;
     let requests = control_plane().await.requests(own).await.unwrap();
-    assert_eq!(requests.iter().map(|request| request.short()).collect::<Vec<_>>(), ["get pods"]);
+    assert_eq!(requests.iter().map(lagoon_task_testing::Request::short).collect::<Vec<_>>(), ["get pods"]);
 }
 
 #[tokio::test]
@@ -354,14 +367,10 @@ async fn a_deleted_pods_containers_are_asked_to_end() {
 async fn a_container_that_does_not_end_is_killed_with_all_its_processes() {
     let place = Place::new(control_plane().await, "kubelet-kill").await;
     place.script("stubborn", "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000").await;
-    place.until("stubborn", |pod| phase(pod) == "Running").await;
-    let parameters = LogParams { follow: true, ..LogParams::default() };
-    let stream = place.pods().log_stream("stubborn", &parameters).await.unwrap();
-    let child = stream.lines().try_next().await.unwrap().unwrap();
+    let child = place.follow("stubborn").await.lines().try_next().await.unwrap().unwrap();
     let pod = place.delete("stubborn", 1).await;
     assert_eq!(end(&pod), (137, Some(9), "Error".to_owned(), String::new()));
-    let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-    assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+    assert!(!runs(&child));
 }
 
 #[tokio::test]
@@ -440,9 +449,11 @@ async fn init_containers_run_one_after_the_other_and_then_the_containers_at_once
 async fn an_image_that_cannot_be_pulled_is_said_to_be_one() {
     let place = Place::new(control_plane().await, "kubelet-broken").await;
     place.kubelet.add_broken_image("kubelet.example.com/broken:1");
-    place.pod("broken", json!({ "image": "kubelet.example.com/broken:1" }), json!({})).await;
-    place.until("broken", |pod| waits_for(pod).0 == "ErrImagePull").await;
-    let pod = place.until("broken", |pod| waits_for(pod).0 == "ImagePullBackOff").await;
+    let created = place.pod("broken", json!({ "image": "kubelet.example.com/broken:1" }), json!({})).await;
+    let version = created.resource_version().unwrap();
+    let failed = place.until_since(&version, "broken", |pod| waits_for(pod).0 == "ErrImagePull").await;
+    let version = failed.resource_version().unwrap();
+    let pod = place.until_since(&version, "broken", |pod| waits_for(pod).0 == "ImagePullBackOff").await;
     assert_eq!((phase(&pod), waits_for(&pod).1.contains("kubelet.example.com/broken:1")), ("Pending", true));
     // Nothing runs that would have to end.
     place.delete("broken", 600).await;
@@ -487,7 +498,7 @@ async fn an_evicted_pod_has_failed_and_its_containers_have_ended() {
     assert!(status.message.unwrap().contains("low on resource"));
     assert_eq!(end(&pod).0, 137);
     let error = place.kubelet.evict(&place.namespace, "evicted").await.unwrap_err();
-    assert!(error.to_string().contains("kubelet-evict-main/evicted"), "{error}");
+    assert!(error.to_string().contains("Pod evicted in namespace kubelet-evict-main"), "{error}");
 }
 
 #[tokio::test]
@@ -523,6 +534,37 @@ async fn pods_go_on_while_the_api_server_is_down() {
     place.delete("deleted", 600).await;
     place.script("new", "true").await;
     assert_eq!(phase(&place.until_ended("new").await), "Succeeded");
+}
+
+/// Whether a process is there, and has not ended without being waited for.
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
+}
+
+#[tokio::test]
+async fn containers_end_with_their_control_plane() {
+    let control_plane = ControlPlane::start().await.unwrap();
+    let place = Place::new(&control_plane, "kubelet-dropped").await;
+    place.script("dropped", "trap '' TERM; sleep 1000 & echo $!; echo $$$$; wait").await;
+    let mut lines = place.follow("dropped").await.lines();
+    let processes = [lines.try_next().await.unwrap().unwrap(), lines.try_next().await.unwrap().unwrap()];
+    assert!(processes.iter().all(|process| runs(process)), "{processes:?}");
+    drop(control_plane);
+    // A signal is on its way for a moment.
+    until(|| !processes.iter().any(|process| runs(process))).await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_dropped_is_killed() {
+    let site = Site::new(control_plane().await, "kubelet-lost").await;
+    let running = site.task(&site.payload("host-migration-k1l2m3")).launch().await.unwrap();
+    running.wait_for_line("is in place").await.unwrap();
+    let (process, pod) = (running.process_id().unwrap().to_string(), running.pod_name());
+    drop(running);
+    let place = Place::at(control_plane().await, site.standby.namespace).await;
+    assert_eq!(end(&place.until_ended(&pod).await).0, 137);
+    assert!(!runs(&process));
 }
 
 #[tokio::test]

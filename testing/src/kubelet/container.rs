@@ -10,9 +10,9 @@ use tokio::process::Child;
 use super::environment::{self, Variables};
 use super::process::{self, Plan};
 use super::sources::Sources;
-use super::status::ContainerState;
-use super::worker::{Place, Worker, now};
-use super::{Image, RETRY, volumes};
+use super::status::{ContainerState, Place};
+use super::worker::{Worker, now};
+use super::{Image, LOOK_AGAIN, volumes};
 use crate::task::Program;
 
 /// The API server takes this many bytes of a container's last word.
@@ -71,8 +71,11 @@ async fn until_ready(worker: &Worker, place: Place, container: &Container) -> (P
             Err(hindrance) => hindrance,
         };
         pull_failed |= reason == "ErrImagePull";
-        worker.set(place, ContainerState::Waiting { reason, message });
-        tokio::time::sleep(RETRY).await;
+        let state = ContainerState::Waiting { reason, message };
+        worker.set(place, state.clone());
+        // So that everybody can see it before it changes.
+        worker.until_written(place, &state).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) fn expand(text: &str, variables: &Variables) -> String {
         } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|reference| reference.split_once(')')) {
             match variables.iter().find(|(existing, _)| existing == name) {
                 Some((_, value)) => expanded.push_str(value),
-                None => expanded.push_str(&format!("$({name})")),
+                None => expanded.extend(["$(", name, ")"]),
             }
             rest = after;
         } else {

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -30,6 +31,7 @@ fn resolved(container: &Value) -> Result<Variables, String> {
     variables(&pod.spec.as_ref().unwrap().containers[0], &pod, &sources())
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "as the function under test answers")]
 fn pairs(expected: &[(&str, &str)]) -> Result<Variables, String> {
     Ok(expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
@@ -149,4 +151,18 @@ fn a_reference_is_replaced_and_everything_else_is_left() {
 fn labels_are_listed_a_line_each() {
     let pod = pod(&json!({ "name": "only" }));
     assert_eq!(field(&pod, "metadata.labels").unwrap(), "app=\"shop\"\ntier=\"back\"");
+}
+
+proptest! {
+    #[test]
+    fn a_reference_anywhere_is_replaced(before in "[^$]*", name in "[A-Z_]{1,5}", value in ".*", after in ".*") {
+        let variables = vec![(name.clone(), value.clone())];
+        let expected = format!("{before}{value}{}", expand(&after, &variables));
+        prop_assert_eq!(expand(&format!("{before}$({name}){after}"), &variables), expected);
+    }
+
+    #[test]
+    fn escaped_text_is_what_it_was(text in ".*") {
+        prop_assert_eq!(expand(&text.replace('$', "$$"), &Variables::new()), text);
+    }
 }

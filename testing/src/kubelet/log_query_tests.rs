@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn at(seconds: i64) -> Timestamp {
@@ -67,4 +69,22 @@ fn what_is_not_understood_is_named() {
         assert!(error.starts_with(query.split('=').next().unwrap()), "{error}");
     }
     assert_eq!(LogQuery::parse("previous=true", at(5)).unwrap_err(), "previous terminated container not found");
+}
+
+proptest! {
+    #[test]
+    fn any_query_is_understood_or_named(name in "(follow|tailLines|limitBytes|sinceSeconds|sinceTime|x)", value in ".*") {
+        match LogQuery::parse(&format!("{name}={value}"), at(5)) {
+            Ok(query) => {
+                let lines = lines();
+                prop_assert!(query.first(&lines) <= lines.len());
+            }
+            Err(error) => prop_assert!(error.starts_with(&name), "{}", error),
+        }
+    }
+
+    #[test]
+    fn any_number_of_seconds_is_understood_or_named(seconds: i64) {
+        let _ = LogQuery::parse(&format!("sinceSeconds={seconds}"), at(5));
+    }
 }

@@ -7,6 +7,7 @@ mod log;
 mod log_query;
 mod log_server;
 mod node;
+mod object;
 mod pods;
 mod process;
 mod sources;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, ResourceExt};
-use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 
 pub(crate) use launch::Launch;
@@ -38,6 +38,9 @@ use crate::task::Program;
 /// How long until something is tried again that did not work.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// How often a container is looked at again that cannot be started yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What a kubelet says of a pod that it evicts.
 const EVICTED: &str = "The node was low on resource: memory.";
 
@@ -48,12 +51,12 @@ const EVICTED: &str = "The node was low on resource: memory.";
 /// other, then the containers at once. Status, logs (`kubectl logs`), deletion with grace, and eviction are as a kubelet
 /// does them. Pods with another image stay `Pending`, untouched.
 ///
-/// What it is not: containers share this machine's network, processes and files, apart from their mounts and what they
-/// are mounted on; there are no cgroups, capabilities, seccomp or read-only roots. Containers are not restarted, whatever
-/// `restartPolicy` says, and probes, lifecycle hooks, sidecar containers, `exec` and `port-forward`, deadlines, `fsGroup`
-/// on volumes, and events are not there. Volumes are `secret`, `configMap`, `downwardAPI`, `projected`, `emptyDir` and
-/// `persistentVolumeClaim`, a folder that lives as long as the control plane; they are not renewed while a pod runs, and
-/// neither are tokens.
+/// What it is not: containers share this machine's network, process table and files, but for their mounts, `/dev`, and the
+/// folders that are made for a mount. There are no cgroups, no seccomp and no read-only roots, and of a `securityContext`
+/// users and groups alone count. Containers are not restarted, whatever `restartPolicy` says. Probes, lifecycle hooks,
+/// sidecar containers, deadlines, resource limits, `fsGroup` on files, `hostAliases`, events, `exec` and `port-forward` are
+/// not there. Volumes are `secret`, `configMap`, `downwardAPI`, `projected`, `emptyDir`, and `persistentVolumeClaim`, a folder
+/// that lives as long as the control plane; what they hold, tokens too, is not renewed while a pod runs.
 ///
 /// It needs `unshare` and `setpriv` (Debian: `util-linux`). Without root, user namespaces must be allowed, and a container
 /// has the one user and group that its pod names.
@@ -118,9 +121,8 @@ impl Kubelet {
     /// and its status says so.
     pub async fn evict(&self, namespace: &str, pod_name: &str) -> Result<(), Error> {
         let worker = self.shared.worker(namespace, pod_name).filter(|worker| !worker.states().borrow().is_over);
-        let not_here =
-            || Error::Manifest(format!("pod {namespace}/{pod_name} does not run here and cannot be evicted"));
-        worker.ok_or_else(not_here)?.evict(EVICTED).await;
+        let not_running = || Error::NotRunning { namespace: namespace.to_owned(), pod: pod_name.to_owned() };
+        worker.ok_or_else(not_running)?.evict(EVICTED).await;
         Ok(())
     }
 }
@@ -190,7 +192,7 @@ impl Started {
         let follow = pods::follow(shared.clone());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("kubelet".to_owned()).spawn(move || {
-            run(&runtime, async move {
+            runtime.block_on(async move {
                 tokio::select! {
                     _ = stopped => {}
                     () = serve => {}
@@ -207,12 +209,9 @@ impl Started {
     }
 }
 
-fn run(runtime: &Runtime, work: impl Future<Output = ()>) {
-    runtime.block_on(work);
-}
-
 impl Drop for Started {
     fn drop(&mut self) {
+        lock(&self.kubelet.shared.workers).values().for_each(|worker| worker.kill_processes());
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // One that has panicked has ended too.

@@ -34,7 +34,9 @@ impl Pods {
         let list = api.list(&ListParams::default()).await?;
         let version = list.metadata.resource_version.unwrap_or_default();
         self.forget_all_but(&list.items.iter().filter_map(Pod::uid).collect());
-        list.items.into_iter().for_each(|pod| self.see(pod));
+        for pod in list.items {
+            self.see(pod);
+        }
         let mut events = pin!(api.watch(&WatchParams::default(), &version).await?);
         loop {
             tokio::select! {
@@ -45,7 +47,9 @@ impl Pods {
                     Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => return Ok(()),
                 },
                 () = self.kubelet.images_changed.notified() => {
-                    std::mem::take(&mut self.unclaimed).into_values().for_each(|pod| self.see(pod));
+                    for pod in std::mem::take(&mut self.unclaimed).into_values() {
+                        self.see(pod);
+                    }
                 }
             }
         }

@@ -37,9 +37,9 @@ pub(super) struct Plan<'a> {
 /// Whom a container runs as.
 #[derive(Debug, PartialEq, Eq)]
 struct User {
-    user: i64,
+    id: i64,
     group: i64,
-    groups: Vec<i64>,
+    other_groups: Vec<i64>,
 }
 
 impl Plan<'_> {
@@ -77,7 +77,7 @@ impl Plan<'_> {
         let mut command = Command::new("unshare");
         if !is_root {
             command.args(["--user", "--keep-caps"]);
-            command.arg(format!("--map-user={}", user.user)).arg(format!("--map-group={}", user.group));
+            command.arg(format!("--map-user={}", user.id)).arg(format!("--map-group={}", user.group));
         }
         command.args(["--mount", "--propagation", "private", "--", "/bin/sh", "-c", CONTAINER_ROOT, "container_root"]);
         command.arg(root).arg(self.container.working_dir.as_deref().unwrap_or("/"));
@@ -86,8 +86,12 @@ impl Plan<'_> {
         }
         command.args(["--", "setpriv", "--pdeathsig", "KILL", "--inh-caps=-all", "--ambient-caps=-all"]);
         if is_root {
-            command.arg(format!("--reuid={}", user.user)).arg(format!("--regid={}", user.group));
-            command.arg(if user.groups.is_empty() { "--clear-groups".to_owned() } else { user.groups_argument() });
+            command.arg(format!("--reuid={}", user.id)).arg(format!("--regid={}", user.group));
+            command.arg(if user.other_groups.is_empty() {
+                "--clear-groups".to_owned()
+            } else {
+                user.groups_argument()
+            });
         }
         // The variables come last: those of the container are not those that it is made with.
         command.args(["--", "env", "-i"]);
@@ -101,7 +105,7 @@ impl Plan<'_> {
         let user = User::of(self.container, self.pod);
         let mut command = Command::new("buildah");
         command.args(["--storage-driver", "vfs", "run", "--isolation", "chroot", "--cap-drop", "ALL"]);
-        command.arg("--user").arg(format!("{}:{}", user.user, user.group));
+        command.arg("--user").arg(format!("{}:{}", user.id, user.group));
         if let Some(folder) = &self.container.working_dir {
             command.arg("--workingdir").arg(folder);
         }
@@ -139,14 +143,14 @@ impl User {
         let own = container.security_context.clone().unwrap_or_default();
         let shared = pod.spec.as_ref().and_then(|spec| spec.security_context.clone()).unwrap_or_default();
         Self {
-            user: own.run_as_user.or(shared.run_as_user).unwrap_or_default(),
+            id: own.run_as_user.or(shared.run_as_user).unwrap_or_default(),
             group: own.run_as_group.or(shared.run_as_group).unwrap_or_default(),
-            groups: shared.fs_group.into_iter().chain(shared.supplemental_groups.unwrap_or_default()).collect(),
+            other_groups: shared.fs_group.into_iter().chain(shared.supplemental_groups.unwrap_or_default()).collect(),
         }
     }
 
     fn groups_argument(&self) -> String {
-        let groups: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
+        let groups: Vec<String> = self.other_groups.iter().map(ToString::to_string).collect();
         format!("--groups={}", groups.join(","))
     }
 }
@@ -183,3 +187,7 @@ pub(super) fn kill(process: u32) {
 fn id(process: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process).ok()?)
 }
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;

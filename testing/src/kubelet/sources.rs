@@ -1,4 +1,4 @@
-//! The Secrets and ConfigMaps that a pod names.
+//! The Secrets and `ConfigMaps` that a pod names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, PersistentVolumeClaim, Po
 use kube::Client;
 use kube::api::Api;
 
-/// The ConfigMap with the cluster's certificate authority. A controller makes it in every namespace of a real cluster.
+/// The `ConfigMap` with the cluster's certificate authority. A controller makes it in every namespace of a real cluster.
 const ROOT_CA: &str = "kube-root-ca.crt";
 
-/// What stands in a Secret or a ConfigMap.
+/// What stands in a Secret or a `ConfigMap`.
 pub(super) type Data = BTreeMap<String, Vec<u8>>;
 
 /// What a pod names, by name.
@@ -30,7 +30,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads all that the pod names. `authority` stands in for the ConfigMap with the cluster's certificate authority.
+    /// Reads all that the pod names. `authority` stands in for the `ConfigMap` with the cluster's certificate authority.
     pub(super) async fn read(client: &Client, pod: &Pod, authority: &str) -> Result<Self, kube::Error> {
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         let names = names(pod);
@@ -64,7 +64,7 @@ impl Sources {
         found(self.secrets.get(name), optional, || format!("secret {name:?} not found"))
     }
 
-    /// A ConfigMap's data; `None` for an optional one that is not there.
+    /// A `ConfigMap`'s data; `None` for an optional one that is not there.
     pub(super) fn config_map(&self, name: &str, optional: Option<bool>) -> Result<Option<&Data>, String> {
         found(self.config_maps.get(name), optional, || format!("configmap {name:?} not found"))
     }
@@ -75,7 +75,7 @@ impl Sources {
         found(data.get(key), optional, || format!("couldn't find key {key} in Secret {}/{name}", self.namespace))
     }
 
-    /// The value of a ConfigMap's key; `None` for an optional one that is not there.
+    /// The value of a `ConfigMap`'s key; `None` for an optional one that is not there.
     pub(super) fn config_map_key(
         &self,
         name: &str,

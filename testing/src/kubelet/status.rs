@@ -64,8 +64,15 @@ impl ContainerState {
     }
 }
 
+/// Where a container stands in its pod.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Init(usize),
+    Main(usize),
+}
+
 /// How a pod and its containers stand.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PodState {
     pub started_at: Time,
     /// Whether its volumes are there.
@@ -93,6 +100,23 @@ impl PodState {
             containers: vec![ContainerState::waiting(reason); containers],
             evicted: None,
             is_over: false,
+        }
+    }
+
+    /// The state of a container.
+    pub(super) fn at(&mut self, place: Place) -> &mut ContainerState {
+        match place {
+            Place::Init(index) => &mut self.init_containers[index],
+            Place::Main(index) => &mut self.containers[index],
+        }
+    }
+
+    /// Says what its containers wait for.
+    pub(super) fn say(&mut self, text: &str) {
+        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
+            if let ContainerState::Waiting { message, .. } = container {
+                text.clone_into(message);
+            }
         }
     }
 
@@ -172,8 +196,9 @@ pub(super) fn status(pod: &Pod, state: &PodState, before: &Value, now: &Time) ->
 fn as_json((kind, holds, reason): (&str, bool, &str), before: &Value, now: &Time) -> Value {
     let holds = if holds { "True" } else { "False" };
     let same = before["conditions"].as_array().into_iter().flatten();
-    let same = same.filter(|old| old["type"] == kind && old["status"] == holds).map(|old| &old["lastTransitionTime"]);
-    let since = same.last().cloned().unwrap_or_else(|| json!(now));
+    let mut same =
+        same.filter(|old| old["type"] == kind && old["status"] == holds).map(|old| &old["lastTransitionTime"]);
+    let since = same.next().cloned().unwrap_or_else(|| json!(now));
     let mut condition = json!({ "type": kind, "status": holds, "lastTransitionTime": since });
     if !reason.is_empty() {
         condition["reason"] = json!(reason);

@@ -136,7 +136,7 @@ fn chosen(
     for item in items {
         match data.get(&item.key) {
             Some(content) => {
-                files.push(File { path: item.path.clone(), content: content.clone(), mode: item.mode.unwrap_or(mode) })
+                files.push(File { path: item.path.clone(), content: content.clone(), mode: item.mode.unwrap_or(mode) });
             }
             None if optional == Some(true) => {}
             None => return Err(format!("references non-existent key: {}", item.key)),
@@ -205,3 +205,7 @@ pub(super) fn mounts(
     }
     Ok(mounts)
 }
+
+#[cfg(test)]
+#[path = "volumes_tests.rs"]
+mod tests;

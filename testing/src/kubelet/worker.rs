@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Binding, Container, ObjectReference, Pod, Volume};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::launch::Launch;
 use super::log::Log;
 use super::sources::Sources;
-use super::status::{ContainerState, PodState, status};
-use super::{RETRY, Shared, container, node, process, volumes};
+use super::status::{ContainerState, Place, PodState};
+use super::{LOOK_AGAIN, Shared, container, node, process, volumes};
 
 /// How long a container has to end at least, and when it is evicted or its pod is gone already.
 const SHORT_GRACE: Duration = Duration::from_secs(1);
@@ -48,9 +46,11 @@ pub(crate) struct Worker {
     pub(super) launch: Option<Arc<Launch>>,
     seen: watch::Sender<Sight>,
     stop: watch::Sender<Option<Stop>>,
-    states: watch::Sender<PodState>,
+    pub(super) states: watch::Sender<PodState>,
+    /// The state that the pod's object shows.
+    pub(super) written: watch::Sender<Option<PodState>>,
     /// Whether the last state is written into the pod, or the pod is gone.
-    settled: watch::Sender<bool>,
+    pub(super) settled: watch::Sender<bool>,
     /// Of the init containers, then of the containers.
     logs: Vec<Log>,
 }
@@ -67,6 +67,7 @@ impl Worker {
             launch,
             stop: watch::Sender::default(),
             states: watch::Sender::new(state),
+            written: watch::Sender::default(),
             settled: watch::Sender::default(),
             logs: std::iter::repeat_with(Log::default).take(count).collect(),
         })
@@ -112,15 +113,12 @@ impl Worker {
     /// Binds the pod to the node and makes its volumes.
     async fn set_up(self: &Arc<Self>, folder: &Path) {
         while let Err(message) = self.try_set_up(folder).await {
-            self.states.send_modify(|state| {
-                let waiting = state.init_containers.iter_mut().chain(&mut state.containers);
-                waiting.for_each(|container| say(container, &message));
-            });
-            tokio::time::sleep(RETRY).await;
+            self.change(|state| state.say(&message));
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
-        self.states.send_modify(|state| {
+        self.change(|state| {
             state.is_set_up = true;
-            state.init_containers.iter_mut().chain(&mut state.containers).for_each(|container| say(container, ""));
+            state.say("");
         });
         if let Some(launch) = &self.launch {
             launch.prepared.send_replace(Some(self.clone()));
@@ -141,24 +139,6 @@ impl Worker {
             volumes::lay(client, &self.pod, volume, &sources, &self.folder_of(volume, folder)).await?;
         }
         Ok(())
-    }
-
-    /// Binds the pod to the node, as the scheduler does. One that is bound already stays so.
-    async fn bind(&self) -> Result<(), kube::Error> {
-        let name = self.pod.name_any();
-        let metadata = ObjectMeta { name: Some(name.clone()), uid: self.pod.uid(), ..ObjectMeta::default() };
-        let target = ObjectReference {
-            kind: Some("Node".to_owned()),
-            name: Some(node::NAME.to_owned()),
-            ..ObjectReference::default()
-        };
-        let binding = Binding { metadata, target };
-        let bound: Result<Value, _> =
-            self.api().create_subresource("binding", &name, &PostParams::default(), &binding).await;
-        match bound {
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            other => other.map(drop),
-        }
     }
 
     /// The folder of a volume: in the pod's, but for a claim's, which is there as long as the control plane.
@@ -215,6 +195,16 @@ impl Worker {
         self.until_settled().await;
     }
 
+    /// Kills what runs, at once and without a word.
+    pub(super) fn kill_processes(&self) {
+        let state = self.states.borrow();
+        for container in state.init_containers.iter().chain(&state.containers) {
+            if let ContainerState::Running { process, .. } = container {
+                process::kill(*process);
+            }
+        }
+    }
+
     /// Kills the containers, because the test has lost interest.
     pub(crate) fn kill(&self) {
         self.stop.send_replace(Some(Stop::Killed));
@@ -231,10 +221,23 @@ impl Worker {
     }
 
     pub(super) fn set(&self, place: Place, new: ContainerState) {
-        self.states.send_modify(|state| match place {
-            Place::Init(index) => state.init_containers[index] = new,
-            Place::Main(index) => state.containers[index] = new,
+        self.change(|state| *state.at(place) = new);
+    }
+
+    /// Changes the state; nobody hears of a change that is none.
+    fn change(&self, change: impl FnOnce(&mut PodState)) {
+        self.states.send_if_modified(|state| {
+            let before = state.clone();
+            change(state);
+            *state != before
         });
+    }
+
+    /// Waits until the pod's object shows this state of a container.
+    pub(super) async fn until_written(&self, place: Place, wanted: &ContainerState) {
+        let shows = |written: &Option<PodState>| written.clone().is_some_and(|mut state| state.at(place) == wanted);
+        // It is there as long as this.
+        let _ = self.written.subscribe().wait_for(shows).await;
     }
 
     pub(super) fn log_at(&self, place: Place) -> &Log {
@@ -289,61 +292,9 @@ impl Worker {
         Some(self.folder_of(volumes.iter().find(has_token)?, self.folder.path()))
     }
 
-    /// Writes each state into the pod, until the last is written or the pod is gone.
-    async fn write_states(self: Arc<Self>) {
-        let mut states = self.states.subscribe();
-        let mut before = Value::Null;
-        loop {
-            let state = states.borrow_and_update().clone();
-            let new = status(&self.pod, &state, &before, &now());
-            let patch = Patch::Merge(json!({ "metadata": { "uid": self.pod.uid() }, "status": new }));
-            let is_written = match self.api().patch_status(&self.pod.name_any(), &PatchParams::default(), &patch).await
-            {
-                Ok(_) => true,
-                // Gone, or another of its name is there.
-                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => break,
-                Err(_) => false,
-            };
-            if !is_written {
-                // The API server is away: until it is back.
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-            before = new;
-            // An error: nothing will change any more.
-            if state.is_over || states.changed().await.is_err() {
-                break;
-            }
-        }
-        self.settled.send_replace(true);
-    }
-
-    /// Deletes the object, since nothing of it is left here.
-    async fn delete(&self) {
-        let preconditions = Preconditions { uid: self.pod.uid(), ..Preconditions::default() };
-        let parameters = DeleteParams::default().grace_period(0).preconditions(preconditions);
-        while let Err(error) = self.api().delete(&self.pod.name_any(), &parameters).await {
-            if matches!(&error, kube::Error::Api(status) if [404, 409].contains(&status.code)) {
-                return;
-            }
-            tokio::time::sleep(RETRY).await;
-        }
-    }
-
-    fn api(&self) -> Api<Pod> {
-        Api::namespaced(self.kubelet.client.clone(), &self.namespace())
-    }
-
-    fn namespace(&self) -> String {
+    pub(super) fn namespace(&self) -> String {
         self.pod.namespace().unwrap_or_default()
     }
-}
-
-/// Where a container stands in its pod.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
-    Init(usize),
-    Main(usize),
 }
 
 fn sight(pod: &Pod) -> Sight {
@@ -352,13 +303,6 @@ fn sight(pod: &Pod) -> Sight {
     }
     let seconds = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
     Sight::Deleting(Duration::from_secs(seconds.unsigned_abs()).max(SHORT_GRACE))
-}
-
-/// Says what a container waits for.
-fn say(container: &mut ContainerState, text: &str) {
-    if let ContainerState::Waiting { message, .. } = container {
-        text.clone_into(message);
-    }
 }
 
 pub(super) fn now() -> Time {

@@ -15,12 +15,15 @@ use crate::kubelet::Launch;
 use crate::launcher::{DEPLOYER, LagoonEnvironment, TaskPod, create, pods};
 pub use running::{Finished, Running};
 
-/// What a task's pod runs.
+/// What a container runs.
 #[derive(Debug, Clone)]
 pub enum Program {
-    /// A binary of this machine. It is told with `--root` where its mounts are.
+    /// A binary of this machine. One that the [`Launcher`](crate::Launcher) runs is told with `--root` where its mounts
+    /// are, and runs as whoever runs the test: that takes no rights, and less time. In any other pod it has a root of its
+    /// own, with its mounts where the pod says, and the pod's user.
     Binary(PathBuf),
-    /// A container made with `buildah from`, run as user 10000 and group 0 with its mounts where a pod has them.
+    /// A container made with `buildah from`, run without capabilities as the pod's user and with its mounts where the pod
+    /// has them. Its program is `/task`, unless the pod has a command.
     Container(String),
 }
 
