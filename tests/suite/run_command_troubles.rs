@@ -54,7 +54,7 @@ async fn an_image_that_cannot_be_pulled_is_told_and_the_pod_removed() {
     let site = Site::with_service(control_plane().await, "run-pull").await;
     // It was there when the service was started.
     site.kubelet.add_broken_image(&site.image);
-    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2");
+    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "5");
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_failed(&finished, "The command was not run: its image could not be pulled (ErrImagePull");
     assert!(finished.log.contains("The command does not run yet: its image could not be pulled"), "{}", finished.log);
@@ -67,7 +67,7 @@ async fn a_secret_that_is_missing_is_told_and_the_pod_removed() {
     let secret = site.create::<Secret>(json!({ "metadata": { "name": "db" } })).await;
     site.service_pod(site.spec(&json!({ "envFrom": [{ "secretRef": { "name": "db" } }] }))).await;
     delete::<Secret>(&site, &secret.metadata.name.unwrap()).await;
-    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2");
+    let task = site.command("true").variable("TASK_TIMEOUT_SECONDS", "5");
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_failed(&finished, "its container could not be made (CreateContainerConfigError: secret \"db\" not found)");
     assert!(site.command_pods().await.is_empty());
@@ -91,7 +91,7 @@ async fn a_pod_that_never_starts_is_told_with_the_clusters_last_warning() {
     let template = json!({ "metadata": { "labels": labels }, "spec": spec });
     let deployment = json!({ "selector": { "matchLabels": labels }, "template": template });
     site.create::<Deployment>(json!({ "metadata": { "name": "cli" }, "spec": deployment })).await;
-    let running = site.command("true").variable("TASK_TIMEOUT_SECONDS", "2").launch().await.unwrap();
+    let running = site.command("true").variable("TASK_TIMEOUT_SECONDS", "5").launch().await.unwrap();
     let pod = site.until(&pod_of(&running), |_| true).await;
     // As the controller for volumes says it.
     site.create::<Event>(json!({
@@ -189,9 +189,9 @@ async fn a_create_whose_answer_is_lost_makes_one_pod() {
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_stopped() {
     let site = Site::with_service(control_plane().await, "run-timeout").await;
-    let task = site.command("exec sleep 1000").variable("TASK_TIMEOUT_SECONDS", "2");
+    let task = site.command("exec sleep 1000").variable("TASK_TIMEOUT_SECONDS", "5");
     let finished = task.launch().await.unwrap().finish().await.unwrap();
-    assert_failed(&finished, "The command did not end within 2 s and was stopped.");
+    assert_failed(&finished, "The command did not end within 5 s and was stopped.");
     assert!(site.command_pods().await.is_empty());
 }
 
