@@ -64,3 +64,7 @@ impl Log {
         Ok((length > 0).then(|| LogLine { text: without_break.to_owned(), is_whole }))
     }
 }
+
+#[cfg(test)]
+#[path = "logs_tests.rs"]
+mod tests;

@@ -2,6 +2,8 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::task::cluster::LogLine;
+
 /// Remembers how far a log has been shown.
 ///
 /// Kubernetes answers with the lines from a given second on, in the order in which they were printed. So it is enough
@@ -16,18 +18,25 @@ pub(super) struct Lines {
     shown: [usize; 2],
     /// Lines still to be passed over.
     passing: usize,
+    /// Whether the log is followed, so that it may break off in the middle of a line.
+    following: bool,
 }
 
 impl Lines {
     /// Begins another go; answers from which second on the log is to be read.
-    pub(super) fn begin(&mut self) -> Option<Timestamp> {
+    pub(super) fn begin(&mut self, following: bool) -> Option<Timestamp> {
+        self.following = following;
         self.passing = self.shown[0] + self.shown[1];
         Timestamp::from_second(self.newest?.as_second() - 1).ok()
     }
 
-    /// A line without its time, or nothing when it has been shown before.
-    pub(super) fn take<'a>(&mut self, line: &'a str) -> Option<&'a str> {
-        let Some((time, text)) = split(line) else { return Some(line) };
+    /// A line without its time; nothing when it has been shown before, nor of the last line of a log that is followed
+    /// when that is not whole: it will be when the log is read again.
+    pub(super) fn take<'a>(&mut self, line: &'a LogLine) -> Option<&'a str> {
+        if self.following && !line.is_whole {
+            return None;
+        }
+        let Some((time, text)) = split(&line.text) else { return Some(&line.text) };
         // A line that is newer than all shown ones was not among them, however many there were.
         if self.passing > 0 && self.newest.is_some_and(|newest| time <= newest) {
             self.passing -= 1;

@@ -75,16 +75,12 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Shows the log from where it was left. With `follow` until it ends, and without a last line that is not whole:
-    /// the log may have broken off there.
+    /// Shows the log from where it was left, with `follow` until it ends.
     async fn show(&mut self, follow: bool) -> Result<(), Cause> {
         let Running { task, pods, pod, container, .. } = self.running;
-        let mut log = pods.log(&pod.name, container, self.lines.begin(), follow).await?;
+        let mut log = pods.log(&pod.name, container, self.lines.begin(follow), follow).await?;
         while let Some(line) = log.next().await? {
-            if follow && !line.is_whole {
-                break;
-            }
-            if let Some(text) = self.lines.take(&line.text) {
+            if let Some(text) = self.lines.take(&line) {
                 // With its line break, since an empty line is a line.
                 task.say(format_args!("{text}\n"));
                 task.ship(STEP);
