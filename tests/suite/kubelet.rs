@@ -358,7 +358,7 @@ async fn a_deleted_pods_containers_are_asked_to_end() {
     let place = Place::new(control_plane().await, "kubelet-term").await;
     place.script("polite", "trap 'echo bye; exit 0' TERM; echo ready; sleep 1000 & wait").await;
     let rest = place.rest_after("polite", "ready\n").await;
-    let pod = place.delete("polite", 600).await;
+    let pod = place.delete("polite", 60).await;
     assert_eq!(rest.await, "bye\n");
     assert_eq!(end(&pod), (0, None, "Completed".to_owned(), String::new()));
 }
@@ -531,7 +531,7 @@ async fn pods_go_on_while_the_api_server_is_down() {
     assert_eq!(end(&pod).0, 5);
     assert_eq!(place.log("long", LogParams::default()).await, "went on\n");
     // The pods are followed again.
-    place.delete("deleted", 600).await;
+    place.delete("deleted", 60).await;
     place.script("new", "true").await;
     assert_eq!(phase(&place.until_ended("new").await), "Succeeded");
 }

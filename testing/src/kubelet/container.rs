@@ -50,7 +50,7 @@ pub(super) async fn run(worker: &Worker, place: Place, container: &Container) {
     // It is there until it has been waited for.
     let id = child.id().unwrap_or_default();
     worker.set(place, ContainerState::Running { process: id, started_at: started_at.clone() });
-    worker.tell_started(Ok(()));
+    worker.tell_started(Ok(id));
     let exit = tokio::select! {
         exit = child.wait() => exit,
         grace = worker.until_stopped() => stop(worker, &mut child, id, grace).await,

@@ -21,7 +21,7 @@ pub(crate) struct Launch {
     /// Whether the process goes on when the pod is deleted, as that of a kubelet which has not heard of it.
     pub survives_deletion: AtomicBool,
     /// Whom to tell that the process has been started, or could not be.
-    started: Mutex<Option<mpsc::Sender<io::Result<()>>>>,
+    started: Mutex<Option<mpsc::Sender<io::Result<u32>>>>,
 }
 
 impl Launch {
@@ -36,14 +36,14 @@ impl Launch {
         }
     }
 
-    /// Tells once whether the process has been started.
-    pub(crate) fn when_started(&self) -> mpsc::Receiver<io::Result<()>> {
+    /// Tells once of the process that has been started, or why it could not be.
+    pub(crate) fn when_started(&self) -> mpsc::Receiver<io::Result<u32>> {
         let (sender, receiver) = mpsc::channel();
         *super::lock(&self.started) = Some(sender);
         receiver
     }
 
-    pub(super) fn tell_started(&self, started: io::Result<()>) {
+    pub(super) fn tell_started(&self, started: io::Result<u32>) {
         if let Some(sender) = super::lock(&self.started).take() {
             // Nobody listens any more when the test has given up.
             let _ = sender.send(started);

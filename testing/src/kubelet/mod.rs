@@ -58,6 +58,9 @@ const EVICTED: &str = "The node was low on resource: memory.";
 /// not there. Volumes are `secret`, `configMap`, `downwardAPI`, `projected`, `emptyDir`, and `persistentVolumeClaim`, a folder
 /// that lives as long as the control plane; what they hold, tokens too, is not renewed while a pod runs.
 ///
+/// A container's processes end with the container, and all containers with the control plane. When the test's process is
+/// killed, each container's first process ends with it; what that one has started in the background does not.
+///
 /// It needs `unshare` and `setpriv` (Debian: `util-linux`). Without root, user namespaces must be allowed, and a container
 /// has the one user and group that its pod names.
 ///

@@ -264,8 +264,8 @@ impl Worker {
         }
     }
 
-    /// Tells the test, if this is a task of the launcher, whether its process has been started.
-    pub(super) fn tell_started(&self, started: std::io::Result<()>) {
+    /// Tells the test, if this is a task of the launcher, of its process, or why it could not be started.
+    pub(super) fn tell_started(&self, started: std::io::Result<u32>) {
         if let Some(launch) = &self.launch {
             launch.tell_started(started);
         }
@@ -274,6 +274,14 @@ impl Worker {
     /// The log of a task of the launcher, which has one container.
     pub(crate) fn task_log(&self) -> &Log {
         self.log_at(Place::Main(0))
+    }
+
+    /// The process of a task of the launcher, while it runs.
+    pub(crate) fn task_process(&self) -> Option<u32> {
+        match self.states.borrow().containers.first() {
+            Some(ContainerState::Running { process, .. }) => Some(*process),
+            _ => None,
+        }
     }
 
     /// The file for the last word of a task of the launcher.

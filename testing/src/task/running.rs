@@ -32,6 +32,7 @@ pub struct Running<'bench> {
     pod: Pod,
     launch: Arc<Launch>,
     worker: Arc<Worker>,
+    process: Option<u32>,
     /// The folder with the token and the certificate authority.
     service_account: PathBuf,
     /// Where the record of requests was before the pod was made: its own requests come after that.
@@ -85,15 +86,18 @@ impl<'bench> Running<'bench> {
         // The two know each other only until then.
         launch.prepared.send_replace(None);
         let service_account = worker.service_account_folder().unwrap_or_default();
-        Ok(Self { control_plane, kubelet, image, pod, launch, worker, service_account, begun_at })
+        Ok(Self { control_plane, kubelet, image, pod, launch, worker, process: None, service_account, begun_at })
     }
 
     /// Lets the kubelet stand-in start the process, and waits for it, which takes milliseconds.
-    pub(super) fn start(self) -> Result<Self, Error> {
+    pub(super) fn start(mut self) -> Result<Self, Error> {
         let started = self.launch.when_started();
         self.launch.may_start.send_replace(true);
         match started.recv_timeout(PATIENCE) {
-            Ok(Ok(())) => Ok(self),
+            Ok(Ok(process)) => {
+                self.process = Some(process);
+                Ok(self)
+            }
             Ok(Err(error)) => Err(Error::process(format!("Starting {}", self.image))(error)),
             Err(_) => Err(Error::Waited { what: "the task's process".to_owned(), log: String::new() }),
         }
@@ -111,13 +115,11 @@ impl<'bench> Running<'bench> {
         self.pod.namespace().unwrap_or_default()
     }
 
-    /// The process id, for looking at the process while it runs.
+    /// The process id, for looking at the process while it runs. It may have ended by now; there is none when that has
+    /// been waited for.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
-        match &self.worker.states().borrow().containers[0] {
-            ContainerState::Running { process, .. } => Some(*process),
-            _ => None,
-        }
+        self.process
     }
 
     /// The token that the task has now.
@@ -163,8 +165,8 @@ impl<'bench> Running<'bench> {
 
     /// Sends a signal by its name, like `TERM`. A process that has ended gets none.
     pub async fn signal(&self, signal: &str) -> Result<(), Error> {
-        // Without an id `kill` would take this very process and all of its group.
-        let Some(id) = self.process_id() else { return Ok(()) };
+        // Once it has ended another process may have its id.
+        let Some(id) = self.worker.task_process() else { return Ok(()) };
         let id = id.to_string();
         let status = Command::new("kill").args(["-s", signal, &id]).status().await;
         status.map(drop).map_err(Error::process(format!("Sending SIG{signal}")))
@@ -179,6 +181,7 @@ impl<'bench> Running<'bench> {
             ContainerState::Ended { exit, .. } => *exit,
             _ => None,
         });
+        self.process = self.process.filter(|_| exit.is_none());
         exit.ok_or_else(|| Error::Waited { what: "the end of the task".to_owned(), log: self.worker.task_log().text() })
     }
 
