@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams, PostParams, WatchEvent, WatchParams};
-use lagoon_task_testing::{ControlPlane, Kubelet, LagoonEnvironment, Launcher, Task};
+use lagoon_task_testing::{ControlPlane, Kubelet, LagoonEnvironment, Launcher, Request, Task};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -213,6 +213,12 @@ async fn a_line_is_shown_while_the_command_still_runs() {
          ended with exit code 0 (Completed).\n"
     );
     assert!(finished.labels.contains_key("lagoon.sh/taskStep"), "Lagoon is told to ship the log");
+    // Progress aside, and the log as one: how often it is read depends on what is seen first, its end or the command's.
+    let mut requests: Vec<String> =
+        finished.requests.iter().filter(|request| request.verb != "patch").map(Request::short).collect();
+    requests.dedup();
+    let expected = ["list pods", "create pods", "list pods", "watch pods", "get pods/log", "delete pods"];
+    assert_eq!(requests, expected);
 }
 
 #[tokio::test]

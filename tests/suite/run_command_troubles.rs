@@ -1,8 +1,8 @@
 //! What becomes of a command in a service's pod when the cluster is not as it should be.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota, Secret};
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Event, LimitRange, Namespace, Pod, ResourceQuota, Secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::json;
@@ -130,6 +130,21 @@ async fn a_pod_that_somebody_deletes_is_told() {
     assert_failed(&finished, "Somebody deleted the command's pod before the command had ended.");
 }
 
+/// Waits until the API server, which learns of such rules by watches of its own, refuses a pod like the service's.
+async fn until_refused(site: &Site<'_>, spec: &serde_json::Value, words: &str) {
+    let pod = serde_json::from_value(json!({ "metadata": { "name": "asks" }, "spec": spec })).unwrap();
+    let only_asks = PostParams { dry_run: true, ..PostParams::default() };
+    let mut ask = tokio::time::interval(std::time::Duration::from_millis(5));
+    loop {
+        ask.tick().await;
+        if let Err(kube::Error::Api(status)) = site.api::<Pod>().create(&only_asks, &pod).await
+            && status.message.contains(words)
+        {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_quota_without_room_is_told_with_its_numbers() {
     let site = Site::with_service(control_plane().await, "run-quota").await;
@@ -140,12 +155,38 @@ async fn a_quota_without_room_is_told_with_its_numbers() {
     let status = json!({ "status": { "hard": { "pods": "2" }, "used": { "pods": "2" } } });
     let quotas: Api<ResourceQuota> = site.api();
     quotas.patch_status("pods", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    until_refused(&site, &site.spec(&json!({})), "exceeded quota").await;
     let finished = prepared.start().unwrap().finish().await.unwrap();
     assert_failed(
         &finished,
         "the namespace's quota has no room for its pod (quota pods, requested: pods=1, used: pods=2, limited: pods=2)",
     );
     assert!(site.command_pods().await.is_empty());
+}
+
+#[tokio::test]
+async fn limits_and_pod_security_that_have_changed_are_told() {
+    let site = Site::new(control_plane().await, "run-limits").await;
+    let spec = site.spec(&json!({ "resources": { "limits": { "memory": "2Gi" } } }));
+    site.service_pod(spec.clone()).await;
+    let (first, second) =
+        (site.command("true").prepare().await.unwrap(), site.command("true").prepare().await.unwrap());
+    let limits = json!({ "limits": [{ "type": "Container", "max": { "memory": "1Gi" } }] });
+    site.create::<LimitRange>(json!({ "metadata": { "name": "limits" }, "spec": limits })).await;
+    until_refused(&site, &spec, "maximum memory usage").await;
+    let finished = first.start().unwrap().finish().await.unwrap();
+    let sentence =
+        "does not keep to the namespace's limits (maximum memory usage per Container is 1Gi, but limit is 2Gi)";
+    assert_failed(&finished, sentence);
+
+    delete::<LimitRange>(&site, "limits").await;
+    let namespaces: Api<Namespace> = Api::all(site.client.clone());
+    let label = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
+    let name = &site.environment.namespace;
+    namespaces.patch(name, &PatchParams::default(), &Patch::Merge(label)).await.unwrap();
+    until_refused(&site, &spec, "violates PodSecurity").await;
+    let finished = second.start().unwrap().finish().await.unwrap();
+    assert_failed(&finished, "pod security level does not allow a pod like the service's (\"restricted:latest\": ");
 }
 
 #[tokio::test]
