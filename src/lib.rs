@@ -48,3 +48,4 @@ pub use task::output::{self, Output};
 pub use task::payload::{self, PayloadError};
 pub use task::redaction::Redactor;
 pub use task::report::ReportError;
+pub use task::service_command::{self, ServiceCommand, ServiceCommandError};

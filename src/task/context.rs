@@ -69,7 +69,8 @@ impl Context {
         Ok(self.cluster.get_or_init(|| cluster))
     }
 
-    /// Shows the user a line. Lagoon ships it with the next [`step`](Self::step), or when the task ends.
+    /// Shows the user a line. Lagoon ships it with the next [`step`](Self::step) or [`ship`](Self::ship), or when the
+    /// task ends.
     pub fn say(&self, text: impl Display) {
         self.output.say(text);
     }
@@ -78,12 +79,18 @@ impl Context {
     pub fn step(&self, text: impl Display) {
         let text = text.to_string();
         self.output.say(&text);
+        self.ship(&text);
+    }
+
+    /// Has Lagoon ship the log so far, at most once in five seconds; `step` stands in the pod's label meanwhile. Never
+    /// fails and never waits.
+    pub fn ship(&self, step: &str) {
         if let Ok(cluster) = self.cluster() {
             let start = || {
                 let Environment { namespace, pod_name, .. } = &self.environment;
                 Progress::start(cluster.clone(), namespace.clone(), pod_name.clone())
             };
-            self.progress.get_or_init(start).step(&self.output.hide_secrets(&text));
+            self.progress.get_or_init(start).step(&self.output.hide_secrets(step));
         }
     }
 

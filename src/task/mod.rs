@@ -11,3 +11,5 @@ pub mod payload;
 pub mod redaction;
 pub mod report;
 mod secrets;
+pub mod service_command;
+pub mod service_pod;

@@ -128,3 +128,20 @@ pub async fn until(condition: impl Fn() -> bool) {
         look.tick().await;
     }
 }
+
+/// Builds an example with this test's own cargo, profile and flags; answers with the path of the binary.
+pub fn example(name: &str) -> std::path::PathBuf {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name, "--message-format=json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let messages = String::from_utf8(built.stdout).unwrap();
+    let artifact = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|message| message["target"]["name"] == name)
+        .unwrap();
+    artifact["executable"].as_str().unwrap().into()
+}

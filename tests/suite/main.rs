@@ -29,6 +29,8 @@ mod payloads;
 mod preflight;
 mod results;
 mod rights;
+mod run_command;
+mod run_command_troubles;
 mod runs;
 mod shapes;
 mod shop;

@@ -5,6 +5,7 @@
 //! with the mounted certificate authority to be this cluster's API server before it sees the token.
 
 mod error;
+mod logs;
 mod objects;
 mod retry;
 
@@ -26,6 +27,7 @@ use serde_json::Value;
 use tower::{BoxError, ServiceBuilder};
 
 pub use error::{Cause, ClusterError, ObjectName};
+pub use logs::{Log, LogLine};
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
 
@@ -105,6 +107,9 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    /// For answers that may begin late, such as the log of a container that prints nothing yet: neither deadline nor
+    /// retry. Both clients share their connections.
+    patient: Client,
 }
 
 impl Cluster {
@@ -148,13 +153,18 @@ impl Cluster {
         let token = Token::new(token, output.clone());
         token.header().ok_or_else(|| ConnectError::NotAToken { path: token.path.clone() })?;
         let user_agent = HeaderValue::from_str(user_agent).map_err(|_| ConnectError::Address)?;
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+        let authorize = move |request| authorized(request, &token, &user_agent);
+        let patient =
+            ServiceBuilder::new().layer(config.base_uri_layer()).filter(authorize.clone()).service(http.clone());
         let service = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .retry(retry::Retries::new(output.clone()))
-            .filter(move |request| authorized(request, &token, &user_agent))
+            .filter(authorize)
             .timeout(ATTEMPT_DEADLINE)
-            .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
-        Ok(Self { client: Client::new(service, environment.namespace.clone()) })
+            .service(http);
+        let namespace = || environment.namespace.clone();
+        Ok(Self { client: Client::new(service, namespace()), patient: Client::new(patient, namespace()) })
     }
 
     /// The kube client, for [`kube::Api`]; use it inside [`Cluster::call`].

@@ -102,7 +102,7 @@ impl Metadata {
 pub enum Deleted {
     /// It is gone, or was gone before.
     Gone,
-    /// It goes as soon as its finalizers have been removed.
+    /// It goes as soon as its finalizers have been removed; a pod, as soon as its containers have ended.
     Terminating,
 }
 
@@ -387,15 +387,30 @@ impl Objects<'_> {
     /// # Ok(()) }
     /// ```
     pub async fn delete(&self, seen: &Metadata) -> Result<Deleted, ClusterError> {
-        let uid = Some(seen.uid.clone());
         let resource_version = Some(seen.resource_version.clone()).filter(|version| !version.is_empty());
+        self.delete_if(seen, resource_version, None).await
+    }
+
+    /// Deletes an object, if it is still the one that `seen` is of, however it has changed. A pod's containers get so
+    /// many seconds to end by themselves; the pod is [`Terminating`](Deleted::Terminating) for as long.
+    pub async fn delete_with_grace(&self, seen: &Metadata, seconds: u32) -> Result<Deleted, ClusterError> {
+        self.delete_if(seen, None, Some(seconds)).await
+    }
+
+    async fn delete_if(
+        &self,
+        seen: &Metadata,
+        resource_version: Option<String>,
+        grace_period_seconds: Option<u32>,
+    ) -> Result<Deleted, ClusterError> {
         let parameters = DeleteParams {
+            grace_period_seconds,
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions { uid, resource_version }),
+            preconditions: Some(Preconditions { uid: Some(seen.uid.clone()), resource_version }),
             ..DeleteParams::default()
         };
         match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
-            Ok(answer) if Metadata::of(&answer).finalizers.is_empty() => Ok(Deleted::Gone),
+            Ok(answer) if Metadata::of(&answer).finalizers.is_empty() && !has_grace(&answer) => Ok(Deleted::Gone),
             Ok(_) => Ok(Deleted::Terminating),
             Err(Cause::NotFound(_)) => Ok(Deleted::Gone),
             Err(cause) => Err(ClusterError::Delete { object: self.name(&seen.name), cause }),
@@ -469,4 +484,9 @@ impl Objects<'_> {
         let request = request.map_err(|_| Cause::NotUnderstood)?;
         self.cluster.ask(self.cluster.client.request(request)).await
     }
+}
+
+/// Whether an object that is being deleted has been given time for it.
+fn has_grace(object: &Value) -> bool {
+    object["metadata"]["deletionGracePeriodSeconds"].as_u64().is_some_and(|seconds| seconds > 0)
 }
