@@ -47,11 +47,11 @@ const SCHEMA: &str = "
 ";
 
 fn kind<'schema>(schema: &'schema ServiceDocument, name: &str) -> &'schema TypeKind {
-    let types = schema.definitions.iter().filter_map(|definition| match definition {
+    let mut types = schema.definitions.iter().filter_map(|definition| match definition {
         TypeSystemDefinition::Type(definition) if definition.node.name.node == name => Some(&definition.node.kind),
         _ => None,
     });
-    types.last().unwrap_or_else(|| panic!("{name} is no type"))
+    types.next().unwrap_or_else(|| panic!("{name} is no type"))
 }
 
 /// Whether the schema takes a value where it has this type.
