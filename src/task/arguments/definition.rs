@@ -201,8 +201,8 @@ pub struct Target {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    Project(u32),
-    Environment(u32),
+    Project(i32),
+    Environment(i32),
     Group(String),
     SystemWide,
 }
@@ -214,7 +214,7 @@ impl Target {
         let mut target = Self::default();
         while let Some(word) = words.next().transpose()? {
             let mut value = || words.next().transpose()?.ok_or(DefinitionError::CommandLine);
-            let id = |text: &str| text.parse().map_err(|_| DefinitionError::CommandLine);
+            let id = |text: &str| text.parse().ok().filter(|id| *id > 0).ok_or(DefinitionError::CommandLine);
             let place = match word {
                 "--project" => Place::Project(id(value()?)?),
                 "--environment" => Place::Environment(id(value()?)?),

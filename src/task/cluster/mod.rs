@@ -290,3 +290,7 @@ fn authorized(mut request: Request<Body>, token: &Token, user_agent: &HeaderValu
     request.headers_mut().insert(USER_AGENT, user_agent.clone());
     Ok(request)
 }
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;
