@@ -18,7 +18,7 @@ fn each_token_that_is_read_is_hidden_from_then_on_and_the_ones_before_stay_hidde
             let known = format!("token-number-{known}");
             assert_eq!(
                 output.hide_secrets(&format!("({known}, {})", STANDARD.encode(&known))),
-                "([hidden], [hidden]==)"
+                "([hidden], [hidden]=)"
             );
         }
     }
