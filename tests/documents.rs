@@ -61,3 +61,59 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(links > 5, "{links} links");
 }
+
+/// Lines that make something public, without an example in the docstring above them.
+fn without_example(source: &str) -> Vec<&str> {
+    let lines: Vec<&str> = source.lines().collect();
+    let makes_public = |line: &str| {
+        let words = ["fn ", "async fn ", "const fn ", "struct ", "enum ", "trait ", "const ", "type "];
+        line.strip_prefix("pub ").is_some_and(|rest| words.iter().any(|word| rest.starts_with(word)))
+    };
+    let has_example = |number: usize| {
+        let above = lines[..number].iter().rev().take_while(|line| {
+            let line = line.trim_start();
+            !line.is_empty() && !line.starts_with("//!") && !line.ends_with('}') && !line.ends_with('{')
+        });
+        above.filter(|line| line.trim_start().starts_with("///")).any(|line| line.contains("```"))
+    };
+    (0..lines.len())
+        .filter(|number| makes_public(lines[*number].trim_start()) && !has_example(*number))
+        .map(|number| lines[number].trim())
+        .collect()
+}
+
+/// The sources of a folder and those below it, but for tests.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.to_string_lossy().ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_public_item_of_the_kit_has_an_example() {
+    let mut missing = Vec::new();
+    for folder in ["src/task", "src/lagoon"].map(Path::new).into_iter().filter(|folder| folder.exists()) {
+        for file in files(folder) {
+            let source = fs::read_to_string(&file).unwrap();
+            missing.extend(without_example(&source).into_iter().map(|line| format!("{}: {line}", file.display())));
+        }
+    }
+    assert!(missing.is_empty(), "{} items have no example:\n{}", missing.len(), missing.join("\n"));
+}
+
+#[test]
+fn an_example_counts_for_the_item_below_it_only() {
+    let with = "/// Does it.\n///\n/// ```\n/// it();\n/// ```\n#[must_use]\npub fn it() {}\n";
+    assert_eq!(without_example(with), [""; 0]);
+    let source = format!(
+        "{with}\n/// Does it not.\npub fn other() {{}}\n    pub const LIMIT: usize = 1;\npub(crate) fn own() {{}}\n"
+    );
+    assert_eq!(without_example(&source), ["pub fn other() {}", "pub const LIMIT: usize = 1;"]);
+}
