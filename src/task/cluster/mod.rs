@@ -27,7 +27,7 @@ use serde_json::Value;
 use tower::{BoxError, ServiceBuilder};
 
 pub use error::{Cause, ClusterError, ObjectName};
-pub use logs::{Log, LogLine};
+pub(crate) use logs::LogLine;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
 

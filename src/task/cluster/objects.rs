@@ -393,6 +393,15 @@ impl Objects<'_> {
 
     /// Deletes an object, if it is still the one that `seen` is of, however it has changed. A pod's containers get so
     /// many seconds to end by themselves; the pod is [`Terminating`](Deleted::Terminating) for as long.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(pods: &Objects<'_>) -> Result<(), ClusterError> {
+    /// if let Some(seen) = pods.get_metadata("worker-0").await? {
+    ///     pods.delete_with_grace(&seen, 10).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn delete_with_grace(&self, seen: &Metadata, seconds: u32) -> Result<Deleted, ClusterError> {
         self.delete_if(seen, None, Some(seconds)).await
     }
