@@ -5,9 +5,11 @@
 //! with the mounted certificate authority to be this cluster's API server before it sees the token.
 
 mod error;
+mod lists;
 mod logs;
 mod objects;
 mod retry;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
