@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::redaction::{Redactor, SecretStream};
+use super::terminal::{last_state, without_sequences};
 
 /// Lagoon's task monitor takes a log that holds this text for one that it could not read, and ships no log at all.
 const TAKEN_FOR_A_MISSING_LOG: &str = "unable to retrieve container logs for containerd";
@@ -140,6 +141,14 @@ impl Output {
         self.lock().write(&text, RED);
     }
 
+    /// A line of another program as [`lines`](Self::lines) shows it: without secrets, also such as colours interrupted, and
+    /// without what is meant for a terminal.
+    pub(crate) fn plain_line(&self, line: &str) -> String {
+        let safe = self.hide_secrets(line);
+        let safe = self.hide_secrets(&without_sequences(&safe));
+        last_state(&safe).to_owned()
+    }
+
     /// Shows `text` from inside a panic, when this very thread may be in the middle of a write.
     pub(crate) fn say_in_panic(&self, text: &str) {
         match self.inner.try_lock() {
@@ -151,6 +160,9 @@ impl Output {
 
     /// A writer for text that comes in pieces, such as the output of another program. Each line is shown when it is
     /// complete; secrets are hidden wherever the pieces were cut.
+    ///
+    /// What is meant for a terminal is left out: colours and other escape sequences, and of a line with carriage returns,
+    /// such as a progress bar, all but its last state.
     ///
     /// ```
     /// use std::io::Write;
@@ -167,8 +179,9 @@ impl Output {
     /// ```
     #[must_use]
     pub fn lines(&self) -> Lines {
-        let secrets = self.lock().redactor.stream();
-        Lines { output: self.clone(), secrets, line: Vec::new() }
+        let redactor = &self.lock().redactor;
+        let stage = || Stage { secrets: redactor.stream(), line: Vec::new() };
+        Lines { output: self.clone(), printed: stage(), plain: stage() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -181,6 +194,13 @@ impl Inner {
     fn write(&mut self, text: &str, colour: &str) {
         let safe = self.redactor.hide(text);
         self.write_safe(&safe, colour);
+    }
+
+    /// Writes what stands there in the end of each line of another program. They hold no secrets.
+    fn write_last_states(&mut self, lines: &[u8]) {
+        let lines = String::from_utf8_lossy(lines);
+        let last: String = lines.lines().flat_map(|line| [last_state(line), "\n"]).collect();
+        self.write_safe(&last, "");
     }
 
     /// Writes lines without secrets.
@@ -214,25 +234,47 @@ impl Inner {
 /// ```
 pub struct Lines {
     output: Output,
+    /// The text as it was printed.
+    printed: Stage,
+    /// The text without escape sequences, which may have stood in the middle of a secret.
+    plain: Stage,
+}
+
+/// Hides secrets, and holds back the line that has not ended yet.
+struct Stage {
     secrets: SecretStream,
-    /// The line that has not ended yet, without secrets.
     line: Vec<u8>,
+}
+
+impl Stage {
+    /// Takes the next piece; answers with the lines that are complete by now.
+    fn take(&mut self, piece: &[u8]) -> Vec<u8> {
+        self.secrets.push(piece, &mut self.line);
+        let complete = match self.line.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if self.line.len() > LONGEST_LINE => whole_characters(&self.line),
+            None => 0,
+        };
+        self.line.drain(..complete).collect()
+    }
+
+    /// The rest: nothing follows.
+    fn end(&mut self) -> Vec<u8> {
+        self.secrets.finish(&mut self.line);
+        std::mem::take(&mut self.line)
+    }
 }
 
 impl Write for Lines {
     fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
         let mut inner = self.output.lock();
         // A token may have been renewed since the last piece.
-        inner.redactor.renew(&mut self.secrets);
+        inner.redactor.renew(&mut self.printed.secrets);
+        inner.redactor.renew(&mut self.plain.secrets);
         for part in piece.chunks(LONGEST_LINE) {
-            self.secrets.push(part, &mut self.line);
-            let complete = match self.line.iter().rposition(|byte| *byte == b'\n') {
-                Some(end) => end + 1,
-                None if self.line.len() > LONGEST_LINE => whole_characters(&self.line),
-                None => continue,
-            };
-            let lines: Vec<u8> = self.line.drain(..complete).collect();
-            inner.write_safe(&String::from_utf8_lossy(&lines), "");
+            let printed = self.printed.take(part);
+            let plain = self.plain.take(&text_alone(&printed));
+            inner.write_last_states(&plain);
         }
         Ok(piece.len())
     }
@@ -245,9 +287,15 @@ impl Write for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        self.secrets.finish(&mut self.line);
-        self.output.lock().write_safe(&String::from_utf8_lossy(&self.line), "");
+        let mut shown = self.plain.take(&text_alone(&self.printed.end()));
+        shown.extend(self.plain.end());
+        self.output.lock().write_last_states(&shown);
     }
+}
+
+/// What was printed, without escape sequences.
+fn text_alone(printed: &[u8]) -> Vec<u8> {
+    without_sequences(&String::from_utf8_lossy(printed)).into_owned().into_bytes()
 }
 
 /// How many bytes of `line` do not end in the middle of a character.

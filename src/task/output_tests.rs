@@ -1,6 +1,8 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
@@ -219,11 +221,11 @@ fn text_in_pieces_is_shown_line_by_line_without_secrets() {
     lines.write_all(b"one\nit is hun").unwrap();
     assert_eq!(shown.text(), "one\n");
     output.say("said in between");
-    lines.write_all(b"ter22\x1b[2J\r\n\xff and \xc3").unwrap();
+    lines.write_all(b"ter22\x1b[2J\x07\r\n\xff and \xc3").unwrap();
     lines.write_all(b"\xa9").unwrap();
     lines.flush().unwrap();
     drop(lines);
-    assert_eq!(shown.text(), "one\nsaid in between\nit is [hidden]\\u{1b}[2J\n\u{fffd} and \u{e9}\n");
+    assert_eq!(shown.text(), "one\nsaid in between\nit is [hidden]\\u{7}\n\u{fffd} and \u{e9}\n");
 }
 
 #[test]
@@ -233,8 +235,62 @@ fn a_secret_that_is_registered_later_is_hidden_in_text_in_pieces_too() {
     lines.write_all(b"the token\n").unwrap();
     output.register_secret("renewed-token");
     lines.write_all(b"a renewed-").unwrap();
-    lines.write_all(b"token\n").unwrap();
-    assert_eq!(shown.text(), "the token\na [hidden]\n");
+    lines.write_all(b"token\nrenewed-\x1b[1mtoken\n").unwrap();
+    assert_eq!(shown.text(), "the token\na [hidden]\n[hidden]\n");
+}
+
+#[test]
+fn of_what_another_program_prints_for_a_terminal_the_words_are_left() {
+    let printed = "\x1b[32mgreen\x1b[0m\n 10 %\r\x1b[K100 %\r\n\x1b]0;title\x07done\r\n\n\u{202e}\x1b[31";
+    let expected = "green\n100 %\ndone\n\n\\u{202e}\\u{1b}[31\n";
+    for length in 1..printed.len() {
+        let (output, shown) = output(false);
+        let mut lines = output.lines();
+        printed.as_bytes().chunks(length).for_each(|piece| lines.write_all(piece).unwrap());
+        drop(lines);
+        assert_eq!(shown.text(), expected, "in pieces of {length}");
+    }
+    let (output, _) = output(false);
+    let plain: Vec<String> = printed.split('\n').map(|line| escape(&output.plain_line(line))).collect();
+    assert_eq!(plain.join("\n") + "\n", expected);
+}
+
+#[test]
+fn what_a_task_says_itself_is_shown_with_its_escape_sequences() {
+    assert_eq!(said("a \x1b[32mname\rx"), "a \\u{1b}[32mname\\rx\n");
+}
+
+#[test]
+fn a_secret_is_hidden_also_where_escape_sequences_interrupt_it_or_belong_to_it() {
+    for (secret, line, expected) in [
+        ("hunter22", "it is hun\x1b[1;31mter\x1b[0m22!", "it is [hidden]!"),
+        ("hunter22", "it is hunt\x1b]0;title\x07er22!", "it is [hidden]!"),
+        ("hunter22", "aHVu\x1b[31mdGVyMjI=", "[hidden]="),
+        ("hun\x1b[31mter22", "it is hun\x1b[31mter22!", "it is [hidden]!"),
+        ("hun\rter22", "it is hun\rter22!", "it is [hidden]!"),
+        // Overwritten in part: the part that is left would else be a part of a secret.
+        ("hunter22", "old\rit is hun\x1b[1mter22", "it is [hidden]"),
+    ] {
+        let (output, shown) = output(false);
+        output.register_secret(secret);
+        assert_eq!(output.plain_line(line), expected, "{line:?}");
+        for length in 1..=line.len() {
+            let mut lines = output.lines();
+            line.as_bytes().chunks(length).for_each(|piece| lines.write_all(piece).unwrap());
+        }
+        assert_eq!(shown.text(), format!("{expected}\n").repeat(line.len()), "{line:?}");
+    }
+}
+
+#[test]
+fn a_secret_in_wrapped_base64_is_hidden_also_where_its_lines_are_coloured() {
+    let (output, shown) = output(false);
+    output.register_secret("hunter22-and-more!");
+    let before = "x".repeat(39);
+    let encoded = STANDARD.encode(format!("{before}hunter22-and-more!"));
+    let (first, second) = encoded.split_at(60);
+    write!(output.lines(), "\x1b[31m{first}\x1b[0m\n\x1b[31m{second}\x1b[0m\n").unwrap();
+    assert_eq!(shown.text(), format!("{}[hidden]\n", STANDARD.encode(before)));
 }
 
 #[test]
@@ -243,7 +299,7 @@ fn a_line_without_end_is_shown_in_parts_between_two_characters() {
     let mut lines = output.lines();
     let text = format!("x{}", "\u{e9}".repeat(LONGEST_LINE));
     text.as_bytes().chunks(1000).for_each(|piece| lines.write_all(piece).unwrap());
-    assert!(lines.line.len() <= LONGEST_LINE);
+    assert!(lines.printed.line.len() + lines.plain.line.len() <= 2 * LONGEST_LINE);
     assert!(!shown.text().is_empty());
     drop(lines);
     assert_eq!(shown.text().replace('\n', ""), text);
@@ -281,6 +337,21 @@ proptest! {
     #[test]
     fn printable_ascii_is_not_changed_by_escaping(text in "[ -~\t]{0,80}") {
         prop_assert_eq!(escape(&text), text);
+    }
+
+    #[test]
+    fn a_secret_with_sequences_between_its_characters_is_not_shown(
+        sequences in prop::collection::vec("(\u{1b}\\[[0-9;]{0,4}[mKGH]|\u{1b}\\]0;[a-z]{0,4}\u{7}|\u{1b}\\(B){0,2}", 8),
+        length in 1_usize..20,
+    ) {
+        let printed: String = "hunter22".chars().zip(sequences).flat_map(|(one, then)| [one.to_string(), then]).collect();
+        let (output, shown) = output(false);
+        output.register_secret("hunter22");
+        let mut lines = output.lines();
+        printed.as_bytes().chunks(length).for_each(|piece| lines.write_all(piece).unwrap());
+        drop(lines);
+        prop_assert_eq!(shown.text(), "[hidden]\n");
+        prop_assert_eq!(output.plain_line(&printed), "[hidden]");
     }
 
     #[test]

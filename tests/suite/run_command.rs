@@ -222,6 +222,14 @@ async fn a_line_is_shown_while_the_command_still_runs() {
 }
 
 #[tokio::test]
+async fn colours_are_left_out_and_of_a_progress_line_the_last_state_is_shown() {
+    let site = Site::with_service(control_plane().await, "run-terminal").await;
+    let command = r"printf '\033[32mgreen\033[0m\n 10 %%\r100 %%\r\ndone\a\n'";
+    let finished = site.command(command).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(printed(&finished.log), "green\n100 %\ndone\\u{7}\n", "{}", finished.log);
+}
+
+#[tokio::test]
 async fn a_dollar_is_the_shells_and_not_kubernetes() {
     let site = Site::new(control_plane().await, "run-dollar").await;
     site.service_pod(site.spec(&json!({ "env": [{ "name": "NAME", "value": "x" }] }))).await;

@@ -82,7 +82,7 @@ impl<'a> Shown<'a> {
         while let Some(line) = log.next().await? {
             if let Some(text) = self.lines.take(&line) {
                 // With its line break, since an empty line is a line.
-                task.say(format_args!("{text}\n"));
+                task.say(format_args!("{}\n", task.output.plain_line(text)));
                 task.ship(STEP);
             }
         }
