@@ -31,6 +31,8 @@ pub mod crd_way;
 pub mod direct_way;
 pub mod environments;
 pub mod hostmigration;
+#[cfg(feature = "lagoon-api")]
+pub mod lagoon;
 pub mod switch;
 pub mod task;
 

@@ -21,7 +21,7 @@ use crate::control_plane::Identity;
 use crate::error::Error;
 
 /// Accepts TLS with this identity.
-fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
+pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
     let damaged = |error: &dyn std::fmt::Display| Error::Manifest(format!("a certificate is damaged: {error}"));
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(|e| damaged(&e))?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|e| damaged(&e))?;
