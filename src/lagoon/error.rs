@@ -171,7 +171,7 @@ pub enum SshError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// SSH failed.
-    #[error("no token could be had. {0}")]
+    #[error("no token could be had: {}", unended(&.0.to_string()))]
     Ssh(#[from] SshError),
     /// The command ended without a token.
     #[error("Lagoon's SSH at {endpoint} gave no token{}", said(.message))]
@@ -184,7 +184,12 @@ pub enum TokenError {
 }
 
 fn said(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!("; it said: {message}") }
+    if message.is_empty() { String::new() } else { format!("; it said: {}", unended(message)) }
+}
+
+/// A sentence without its full stop, since another part of a sentence follows.
+fn unended(sentence: &str) -> &str {
+    sentence.trim_end_matches('.')
 }
 
 /// A call of Lagoon's API that failed, after the retries that were safe.

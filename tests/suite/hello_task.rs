@@ -1,35 +1,16 @@
 //! The smallest task, built from `examples/hello_task.rs` as its authors would.
 
-use std::process::Command;
-
 use lagoon_task_testing::Launcher;
 use serde_json::json;
 
-use crate::bench::control_plane;
-
-/// Builds the example with this test's own cargo, profile and flags; answers with the path of the binary.
-fn hello_task() -> std::path::PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "hello_task", "--message-format=json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let artifact = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find(|message| message["target"]["name"] == "hello_task")
-        .unwrap();
-    artifact["executable"].as_str().unwrap().into()
-}
+use crate::bench::{control_plane, example};
 
 #[tokio::test]
 async fn the_smallest_task_greets_and_reports() {
     let control_plane = control_plane().await;
     let launcher = Launcher::new(control_plane);
     let environment = launcher.environment("hello", "main").await.unwrap();
-    let task = launcher.task(&environment, hello_task()).payload(&json!({ "name": "Ada" }));
+    let task = launcher.task(&environment, example("hello_task")).payload(&json!({ "name": "Ada" }));
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(finished.log, "Greeting Ada\nLagoon has the greeting.\n");
@@ -41,7 +22,7 @@ async fn the_smallest_task_says_what_its_payload_lacks() {
     let control_plane = control_plane().await;
     let launcher = Launcher::new(control_plane);
     let environment = launcher.environment("hello-empty", "main").await.unwrap();
-    let task = launcher.task(&environment, hello_task()).payload(&json!({}));
+    let task = launcher.task(&environment, example("hello_task")).payload(&json!({}));
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1));
     let expected = "The task's payload does not fit this task: the field `name` is missing (line 1, column 2).\n";

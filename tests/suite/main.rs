@@ -21,6 +21,8 @@ mod hello_task;
 mod history;
 mod http_routes;
 mod interrupted;
+#[cfg(feature = "lagoon-api")]
+mod lagoon;
 mod large_journal;
 mod malformed;
 mod meanwhile;

@@ -56,6 +56,7 @@ pub struct LagoonSsh {
     folder: TempDir,
     port: u16,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
     deaf: Arc<AtomicBool>,
     listening: JoinHandle<()>,
 }
@@ -64,20 +65,27 @@ impl LagoonSsh {
     /// Starts one that knows these users, such as `lagoon` and `shop-main`, and has a host key of each of these kinds.
     pub async fn start(users: &[&str], host_keys: &[KeyKind]) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::process("Making a folder for sshd"))?;
-        prepare(folder.path(), users, host_keys).await?;
+        prepare(folder.path(), users, host_keys)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::process("Listening"))?;
         let port = listener.local_addr().map_err(Error::process("Listening"))?.port();
         let (connections, deaf) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let (count, hangs_up, path) = (connections.clone(), deaf.clone(), folder.path().to_owned());
+        let ended = Arc::<AtomicUsize>::default();
+        let (count, count_ended, hangs_up) = (connections.clone(), ended.clone(), deaf.clone());
+        let path = folder.path().to_owned();
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                if !hangs_up.load(Ordering::SeqCst) {
-                    tokio::spawn(serve(stream, path.clone()));
-                }
+                let (count_ended, path) = (count_ended.clone(), path.clone());
+                let hangs_up = hangs_up.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    if !hangs_up {
+                        serve(stream, path).await;
+                    }
+                    count_ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Ok(Self { folder, port, connections, deaf, listening })
+        Ok(Self { folder, port, connections, ended, deaf, listening })
     }
 
     /// The port of 127.0.0.1.
@@ -92,14 +100,32 @@ impl LagoonSsh {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// How many of them have ended, with all that was said about them in the log.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// What sshd has said so far, at its log level `VERBOSE`.
+    pub fn log(&self) -> Result<String, Error> {
+        self.read("log")
+    }
+
     /// Whether it hangs up on everybody who comes from now on.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::SeqCst);
     }
 
-    /// The private key of this kind that opens everything, in OpenSSH's format.
+    /// The private key of this kind that opens everything, in OpenSSH's format; made when it is asked for.
     pub fn private_key(&self, kind: KeyKind) -> Result<String, Error> {
-        self.read(&format!("user_{}", kind.name()))
+        let name = format!("user_{}", kind.name());
+        let path = self.folder.path().join(&name);
+        if !path.exists() {
+            new_key(kind, &path)?;
+            let authorized = self.read("authorized_keys")? + &self.read(&format!("{name}.pub"))?;
+            write(&self.folder.path().join("authorized_keys"), &authorized)?;
+        }
+        self.read(&name)
     }
 
     /// The line of a `known_hosts` file for this server and its key of this kind.
@@ -157,6 +183,7 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
     }
     let descriptor = OwnedFd::from(stream);
     let Ok(second) = descriptor.try_clone() else { return };
+    let Ok(log) = std::fs::File::options().append(true).create(true).open(folder.join("log")) else { return };
     let mut command = Command::new(SSHD);
     command
         .args(["-i", "-e", "-f"])
@@ -166,7 +193,7 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
         .env("NSS_WRAPPER_GROUP", folder.join("group"))
         .stdin(Stdio::from(descriptor))
         .stdout(Stdio::from(second))
-        .stderr(Stdio::null())
+        .stderr(Stdio::from(log))
         .kill_on_drop(true);
     // It says why it ends by ending.
     let Ok(mut sshd) = command.spawn() else { return };
@@ -176,23 +203,16 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
 }
 
 /// Everything that sshd reads.
-async fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), Error> {
-    let mut authorized = String::new();
-    for kind in KeyKind::ALL {
-        let path = folder.join(format!("user_{}", kind.name()));
-        new_key(kind, &path).await?;
-        let public = path.with_extension("pub");
-        authorized += &std::fs::read_to_string(&public).map_err(Error::file(public))?;
-    }
+fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), Error> {
     let mut config = String::new();
     for kind in host_keys {
         let path = folder.join(format!("host_{}", kind.name()));
-        new_key(*kind, &path).await?;
+        new_key(*kind, &path)?;
         config += &format!("HostKey {}\n", path.display());
     }
     let place = folder.display();
     config += &format!(
-        "AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\n\
+        "AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          ForceCommand exec sh {place}/lagoon-ssh.sh {place} \"$SSH_ORIGINAL_COMMAND\"\n"
     );
@@ -207,17 +227,17 @@ async fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result
     write(&folder.join("group"), &format!("root:x:0:\nnogroup:x:{NOBODY}:\n"))?;
     // Debian makes it when the service starts; as root sshd insists on it, as another user it needs none.
     let _ = std::fs::create_dir_all("/run/sshd");
-    write(&folder.join("authorized_keys"), &authorized)?;
+    write(&folder.join("authorized_keys"), "")?;
     write(&folder.join("sshd_config"), &config)?;
     write(&folder.join("lagoon-ssh.sh"), include_str!("lagoon-ssh.sh"))?;
     write(&folder.join("lifetime"), "3600")?;
     write(&folder.join("tokens"), "")
 }
 
-async fn new_key(kind: KeyKind, path: &Path) -> Result<(), Error> {
-    let mut command = Command::new("ssh-keygen");
+fn new_key(kind: KeyKind, path: &Path) -> Result<(), Error> {
+    let mut command = std::process::Command::new("ssh-keygen");
     command.args(["-q", "-N", "", "-t", kind.name(), "-f"]).arg(path);
-    let status = command.status().await.map_err(Error::process("Running ssh-keygen (package openssh-client)"))?;
+    let status = command.status().map_err(Error::process("Running ssh-keygen (package openssh-client)"))?;
     if status.success() { Ok(()) } else { Err(Error::Manifest(format!("ssh-keygen made no {} key", kind.name()))) }
 }
 
