@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         let exit = api
             .follow_command(&environment, &RemoteCommand::new(&arguments.command), |_, line| {
                 task.say(line);
-                written += &format!("{line}\n");
+                written.extend([line, "\n"]);
             })
             .await?;
         if !exit.is_success() {

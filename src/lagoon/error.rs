@@ -239,7 +239,7 @@ pub enum LagoonApiError {
 pub enum ApiCause {
     /// There is no token.
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(Box<TokenError>),
     /// No connection came about, so the request was never sent.
     #[error("Lagoon's API could not be reached ({0})")]
     Unreachable(String),
@@ -272,6 +272,12 @@ pub enum ApiCause {
     /// An answer that is not what was asked for. The request has been carried out.
     #[error("Lagoon's API's answer could not be understood ({0})")]
     NotUnderstood(String),
+}
+
+impl From<TokenError> for ApiCause {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 impl ApiCause {

@@ -218,11 +218,15 @@ fn wait_before_next(
     if !may_pass || !(repeat == Repeat::Safe || cause.nothing_was_done()) {
         return None;
     }
-    let wait = retry_after.map(Duration::from_secs).unwrap_or_else(|| {
+    let wait = if let Some(seconds) = retry_after {
+        Duration::from_secs(seconds)
+    } else {
         let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(number)).min(LONGEST_WAIT);
+        // Half of it fixed, half by chance, so that many tasks do not come back at once.
         longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
-    });
-    (wait.max(FIRST_WAIT / 2) <= left).then_some(wait.max(FIRST_WAIT / 2))
+    };
+    let wait = wait.max(FIRST_WAIT / 2);
+    (wait <= left).then_some(wait)
 }
 
 fn in_words(cause: &ApiCause) -> String {

@@ -81,23 +81,20 @@ impl Form {
         let map: Map<_, _> =
             (0..files.len()).map(|number| (number.to_string(), json!([format!("variables.files.{number}")]))).collect();
 
-        let mut head = format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{operations}\r\n\
-             --{boundary}\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n",
-            Value::Object(map)
-        );
-        let mut pieces = Vec::new();
+        let field = |name: &str, content: &str| {
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+        };
+        let fields = field("operations", &operations.to_string()) + &field("map", &Value::Object(map).to_string());
+        let mut pieces = vec![Piece::Bytes(fields.into())];
         for (number, file) in files.iter().enumerate() {
-            head += &format!(
+            let head = format!(
                 "--{boundary}\r\nContent-Disposition: form-data; name=\"{number}\"; filename=\"{}\"\r\n\
                  Content-Type: application/octet-stream\r\n\r\n",
                 quoted(&file.name)
             );
-            pieces.push(Piece::Bytes(std::mem::replace(&mut head, "\r\n".to_owned()).into()));
-            pieces.push(file.piece()?);
+            pieces.extend([Piece::Bytes(head.into()), file.piece()?, Piece::Bytes("\r\n".into())]);
         }
-        head += &format!("--{boundary}--\r\n");
-        pieces.push(Piece::Bytes(head.into()));
+        pieces.push(Piece::Bytes(format!("--{boundary}--\r\n").into()));
         Ok(Self { boundary, pieces })
     }
 

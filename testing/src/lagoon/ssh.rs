@@ -204,25 +204,24 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
 
 /// Everything that sshd reads.
 fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), Error> {
-    let mut config = String::new();
+    let mut keys = String::new();
     for kind in host_keys {
         let path = folder.join(format!("host_{}", kind.name()));
         new_key(*kind, &path)?;
-        config += &format!("HostKey {}\n", path.display());
+        keys.extend(["HostKey ", &path.display().to_string(), "\n"]);
     }
     let place = folder.display();
-    config += &format!(
-        "AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
+    let config = format!(
+        "{keys}AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          ForceCommand exec sh {place}/lagoon-ssh.sh {place} \"$SSH_ORIGINAL_COMMAND\"\n"
     );
     let this = std::fs::metadata(folder).map_err(Error::file(folder))?;
     let (user, group) = (this.uid(), this.gid());
     // The second is the one that sshd takes for itself before it knows who comes.
+    let names = users.iter().map(|name| format!("{name}:*:{user}:{group}::{place}:/bin/sh\n"));
     let mut passwd = format!("root:*:0:0::/:/bin/sh\nsshd:*:{NOBODY}:{NOBODY}::/run/sshd:/bin/false\n");
-    for name in users {
-        passwd += &format!("{name}:*:{user}:{group}::{place}:/bin/sh\n");
-    }
+    passwd.extend(names);
     write(&folder.join("passwd"), &passwd)?;
     write(&folder.join("group"), &format!("root:x:0:\nnogroup:x:{NOBODY}:\n"))?;
     // Debian makes it when the service starts; as root sshd insists on it, as another user it needs none.

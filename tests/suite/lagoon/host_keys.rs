@@ -1,19 +1,11 @@
 //! The key of an SSH host: compared when it is known, told when it is not.
 
-use lagoon_task::lagoon::{ApiCause, LagoonApiError, LagoonConnectError, SshError, TokenError};
+use lagoon_task::lagoon::{LagoonConnectError, SshError};
 use lagoon_task_testing::KeyKind;
 
-use super::stand::Stand;
+use super::stand::{Stand, over_ssh};
 
 const FILE: &str = "etc/ssh/ssh_known_hosts";
-
-/// The error of a call for which no token could be had over SSH.
-fn over_ssh(error: LagoonApiError) -> SshError {
-    match error {
-        LagoonApiError::Environment { cause: ApiCause::Token(TokenError::Ssh(error)), .. } => error,
-        other => panic!("{other}"),
-    }
-}
 
 /// Asserts that the server has seen neither the task's key nor a user's name.
 async fn assert_key_was_not_used(stand: &Stand) {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lagoon_task::lagoon::{LagoonApi, LagoonConnectError};
+use lagoon_task::lagoon::{ApiCause, LagoonApi, LagoonApiError, LagoonConnectError, SshError, TokenError};
 use lagoon_task::task::mounts::Mounts;
 use lagoon_task::{Environment, Output};
 use lagoon_task_testing::{KeyKind, LagoonApiServer, LagoonSsh};
@@ -94,6 +94,13 @@ impl Stand {
             assert!(!shown.contains(line), "{shown}");
         }
     }
+}
+
+/// The error of a call for which no token could be had over SSH.
+pub fn over_ssh(error: LagoonApiError) -> SshError {
+    let LagoonApiError::Environment { cause: ApiCause::Token(error), .. } = error else { panic!("{error}") };
+    let TokenError::Ssh(error) = *error else { panic!("{error}") };
+    error
 }
 
 /// Puts a file below a task's root.
