@@ -281,7 +281,7 @@ impl From<TokenError> for ApiCause {
 }
 
 impl ApiCause {
-    /// Whether the request was surely not carried out.
+    /// Whether the request was surely not carried out. Of one that Lagoon refused a part may have been.
     #[must_use]
     pub fn nothing_was_done(&self) -> bool {
         matches!(
@@ -290,7 +290,6 @@ impl ApiCause {
                 | Self::Unreachable(_)
                 | Self::NotOurServer(_)
                 | Self::Unauthorized
-                | Self::Refused(_)
                 | Self::Status { code: 429, .. }
         )
     }

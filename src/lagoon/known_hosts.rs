@@ -9,7 +9,7 @@ use russh::keys::{Algorithm, HashAlg, PublicKey};
 /// Known host keys. Names may be hashed, have the wildcards `*` and `?`, and be negated with `!`; `@revoked` counts, and
 /// lines with `@cert-authority` are passed over, since host certificates are not asked for.
 #[derive(Debug, Clone, Default)]
-pub struct KnownHosts {
+pub(super) struct KnownHosts {
     entries: Vec<Entry>,
 }
 
@@ -23,7 +23,7 @@ pub struct BadKnownHost {
 
 /// What a host's key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The key that is known.
     Known,
     /// Nothing is known of the host.
@@ -36,13 +36,7 @@ pub enum Verdict {
 
 impl KnownHosts {
     /// Reads the content of a `known_hosts` file.
-    ///
-    /// ```
-    /// use lagoon_task::lagoon::KnownHosts;
-    ///
-    /// assert_eq!(KnownHosts::parse("# none yet\n\nssh.lagoon.example ssh-ed25519\n").unwrap_err().line, 3);
-    /// ```
-    pub fn parse(text: &str) -> Result<Self, BadKnownHost> {
+    pub(super) fn parse(text: &str) -> Result<Self, BadKnownHost> {
         let mut entries = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -54,13 +48,12 @@ impl KnownHosts {
     }
 
     /// Adds the hosts of `other`.
-    pub fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.entries.extend(other.entries);
     }
 
     /// What `key` is, shown by `host` at `port`.
-    #[must_use]
-    pub fn judge(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
+    pub(super) fn judge(&self, host: &str, port: u16, key: &PublicKey) -> Verdict {
         let same = |entry: &&Entry| entry.public_key().key_data() == key.key_data();
         if self.of(host, port, Some(Marker::Revoked)).any(|entry| same(&entry)) {
             return Verdict::Revoked;

@@ -26,6 +26,6 @@ mod upload;
 pub use api::{LagoonApi, LagoonEnvironment, Scope};
 pub use command::{RemoteCommand, RemoteExit, Source};
 pub use error::{ApiCause, LagoonApiError, LagoonConnectError, SshError, TokenError};
-pub use known_hosts::{BadKnownHost, KnownHosts, Verdict};
+pub use known_hosts::BadKnownHost;
 pub use settings::Endpoint;
 pub use upload::TaskFile;

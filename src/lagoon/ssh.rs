@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// A command may be silent for long; the host is asked this often whether it is still there, and given up on when it
 /// has not answered three times.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -80,7 +83,7 @@ impl Ssh {
         let session = self.connect(endpoint, user).await?;
         let ended = timeout(deadline, execute(&session, endpoint, user, command, on_data)).await;
         // A host that does not take the goodbye loses nothing by it.
-        let _ = session.disconnect(Disconnect::ByApplication, "", "en").await;
+        let _ = timeout(GOODBYE, session.disconnect(Disconnect::ByApplication, "", "en")).await;
         ended.unwrap_or_else(|_| Err(SshError::Deadline { endpoint: endpoint.clone(), deadline }))
     }
 

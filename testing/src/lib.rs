@@ -5,7 +5,7 @@
 //! creates the task's pod, runs the task's binary with the environment and the mounts of that pod, and collects what
 //! Lagoon and its user would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx.
+//! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself.
 //!
 //! What it is not: there is no kubelet, no scheduler and no controller-manager. The binary runs as a process of this
 //! machine, not in a container; images are not pulled; objects owned by a deleted one are not collected.

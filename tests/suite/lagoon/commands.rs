@@ -106,6 +106,18 @@ async fn a_command_that_takes_too_long_is_left() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_no_longer_waited_for_is_left() {
+    let (stand, api, main) = stand_with_main().await;
+    let command = RemoteCommand::new("while echo on; do sleep 0.02; done");
+    // As a task does that is told to stop.
+    tokio::select! {
+        ended = api.run_command(&main, &command) => panic!("{ended:?}"),
+        () = crate::bench::until(|| stand.shown.text().contains("on\n")) => {}
+    }
+    crate::bench::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_leaves_the_end_of_the_command_unknown() {
     let (stand, api, main) = stand_with_main().await;
     let error = api.run_command(&main, &RemoteCommand::new("echo begun; kill -KILL $PPID")).await.unwrap_err();
