@@ -83,7 +83,12 @@ async fn a_large_output_arrives_whole_and_in_order() {
 #[tokio::test]
 async fn a_command_that_reads_its_input_finds_it_at_its_end() {
     let (_stand, api, main) = stand_with_main().await;
-    assert!(api.run_command(&main, &RemoteCommand::new("cat; echo read")).await.unwrap().is_success());
+    assert!(
+        api.run_command(&main, &RemoteCommand::new("cat; echo read").deadline(Duration::from_secs(60)))
+            .await
+            .unwrap()
+            .is_success()
+    );
 }
 
 #[tokio::test]
