@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::environments::EnvironmentNames;
+use crate::handover::hand_over;
 use crate::switch::journal::{Holder, Moved};
 use crate::switch::side::Sides;
 use crate::switch::{Caller, Carried, Ready, Switch, SwitchError};
@@ -162,15 +163,7 @@ async fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<
 async fn report(task: &Context, asked: &Asked, carried: &Carried<'_>) -> Result<String, Failure> {
     let result = asked.result(&carried.moved);
     task.say(summary(asked, carried));
-    task.say(format!("Result: {}", serde_json::to_string(&result)?));
-    task.report(&result).await.map_err(|failure| {
-        Failure::new(format!(
-            "The switch is done: the routes have moved. But Lagoon does not know it yet, because the result could not \
-             be written to the task's pod. {} Run the task again: it is safe, moves nothing a second time, and reports \
-             the result.",
-            failure.sentence()
-        ))
-    })?;
+    hand_over(task, &result).await?;
     let again = if carried.is_repeated {
         " An earlier run had moved the routes already; this one has only reported the result again."
     } else {

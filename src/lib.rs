@@ -30,6 +30,7 @@ pub mod controller;
 pub mod crd_way;
 pub mod direct_way;
 pub mod environments;
+mod handover;
 pub mod hostmigration;
 #[cfg(feature = "lagoon-api")]
 pub mod lagoon;

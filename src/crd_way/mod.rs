@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::environments::EnvironmentNames;
+use crate::handover::hand_over;
 use crate::task::cluster::{Cause, ClusterError};
 use crate::task::context::Context;
 use crate::task::outcome::Failure;
@@ -110,15 +111,7 @@ async fn completed(task: &Context, names: &EnvironmentNames, observed: &Observed
         task.say("The controller did not say which hosts moved; the result names none.");
     }
     let result = SwitchResult::new("Completed", names, observed);
-    task.say(format!("Result: {}", serde_json::to_string(&result)?));
-    task.report(&result).await.map_err(|failure| {
-        Failure::new(format!(
-            "The switch is done: the routes have moved. But Lagoon does not know it yet, because the result could not \
-             be written to the task's pod. {} Run the task again: it is safe, moves nothing a second time, and reports \
-             the result.",
-            failure.sentence()
-        ))
-    })?;
+    hand_over(task, &result).await?;
     Ok(format!(
         "The switch is done. Environment \"{}\" is active now. Routes: {}. Routes of the standby environment: {}.",
         escape(&names.standby),

@@ -205,7 +205,10 @@ impl<'a> Switch<'a> {
             journal.write_head().await.map_err(still_unended)?;
         }
         let moves = self.moves(journal, book);
-        let (places, _) = moves.look().await.map_err(still_unended)?;
+        let places = match moves.look().await {
+            Ok((places, _)) => places,
+            Err(error) => return Err(held(&moves, error.to_string()).await),
+        };
         match moves.copy_companions().await {
             Ok(()) => self.move_all(moves, places).await,
             Err(error) => Err(self.undo(moves, &error).await),
@@ -246,11 +249,11 @@ impl<'a> Switch<'a> {
     async fn undo(&self, moves: Moves<'a>, cause: &MoveError) -> SwitchError {
         let cause = cause.to_string();
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
-        let Ok((places, _)) = moves.look().await else { return told_as_far_as_seen(&moves, cause).await };
+        let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }
-        let Ok((places, _)) = moves.look().await else { return told_as_far_as_seen(&moves, cause).await };
+        let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
         if unsettled(&moves, &places, Goal::AsBefore).is_empty() {
             abandon(moves, SwitchError::Undone { cause }).await
         } else {
@@ -337,12 +340,24 @@ fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
 /// The namespaces that the route is in.
 fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option<String> {
     let place = places.of(route, &moves.switch);
-    let is_live = |side: &Side| place.is_at(*side) || (*side == Side::Active && place.stand_in.is_some());
+    let is_live = |side: &Side| place.is_at(*side) || place.stood_in_at(*side);
     let names: Vec<&str> = Side::BOTH.into_iter().filter(is_live).map(|side| moves.names().of(side).as_str()).collect();
     (!names.is_empty()).then(|| names.join(" and "))
 }
 
-/// The same when a namespace cannot be looked at, because the rights there are gone: says what is seen in the other one.
+/// The active side cannot be looked at, because the rights there are gone: does what can be done on the own side.
+async fn held(moves: &Moves<'_>, cause: String) -> SwitchError {
+    if let Ok(routes) = moves.look_at(Side::Standby).await {
+        let mut places = Places::default();
+        places.add(Side::Standby, &routes);
+        for error in moves.hold(&places).await {
+            moves.caller.say(&format!("Putting back: {error}."));
+        }
+    }
+    told_as_far_as_seen(moves, cause).await
+}
+
+/// Says what is seen in the namespaces that can be looked at.
 async fn told_as_far_as_seen(moves: &Moves<'_>, cause: String) -> SwitchError {
     let mut places = Places::default();
     let mut unseen = Vec::new();

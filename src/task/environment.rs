@@ -13,6 +13,14 @@ use serde::Deserialize;
 const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
 
 /// The environment of a task's container, as Lagoon's remote-controller sets it.
+///
+/// ```
+/// use lagoon_task::Context;
+///
+/// fn say_where(task: &Context) {
+///     task.say(format!("Running as {} in {}", task.environment.pod_name, task.environment.namespace));
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Environment {
     /// `NAMESPACE`: the namespace that the task's pod runs in.
@@ -51,6 +59,13 @@ pub struct Environment {
 }
 
 /// One of Lagoon's variables, from the arrays `[{"name","value","scope"}]` that it hands to a task.
+///
+/// ```
+/// use lagoon_task::Variable;
+///
+/// let variable = Variable { name: "API_KEY".to_owned(), value: "of the site".to_owned(), scope: "runtime".to_owned() };
+/// assert!(!format!("{variable:?}").contains("of the site"));
+/// ```
 #[derive(Clone, Deserialize)]
 pub struct Variable {
     /// The variable's name.
@@ -69,6 +84,11 @@ impl fmt::Debug for Variable {
 }
 
 /// Everything that is missing or wrong in a task's environment, in one sentence. Values are never shown.
+///
+/// ```
+/// let error = lagoon_task::EnvironmentError { problems: vec!["NAMESPACE is not set".to_owned()] };
+/// assert!(error.to_string().contains("NAMESPACE is not set"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "The task cannot start, its environment is incomplete: {}. Lagoon sets these variables on the task's pod; \
@@ -82,6 +102,13 @@ pub struct EnvironmentError {
 
 impl Environment {
     /// Reads the environment of this process.
+    ///
+    /// ```
+    /// match lagoon_task::Environment::from_process() {
+    ///     Ok(environment) => println!("in namespace {}", environment.namespace),
+    ///     Err(problem) => println!("{problem}"),
+    /// }
+    /// ```
     pub fn from_process() -> Result<Self, EnvironmentError> {
         Self::from_lookup(|name| std::env::var_os(name))
     }
@@ -195,6 +222,13 @@ impl<Lookup: Fn(&str) -> Option<OsString>> Reader<Lookup> {
 }
 
 /// A DNS label as Kubernetes demands it of a namespace (RFC 1123): at most 63 of `a-z0-9-`.
+///
+/// ```
+/// use lagoon_task::task::environment::is_dns_label;
+///
+/// assert!(is_dns_label("shop-main"));
+/// assert!(!is_dns_label("../main"));
+/// ```
 #[must_use]
 pub fn is_dns_label(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -203,6 +237,13 @@ pub fn is_dns_label(name: &str) -> bool {
 
 /// A DNS subdomain as Kubernetes demands it of most objects' names (RFC 1123): labels joined by dots, at most 253 bytes.
 /// Unlike a namespace's name, a part of it may be longer than 63 bytes.
+///
+/// ```
+/// use lagoon_task::task::environment::is_dns_subdomain;
+///
+/// assert!(is_dns_subdomain("www.example.com"));
+/// assert!(!is_dns_subdomain("Example_Com"));
+/// ```
 #[must_use]
 pub fn is_dns_subdomain(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

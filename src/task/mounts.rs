@@ -10,12 +10,29 @@ const CERTIFICATE_AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
 
 /// The mounts of a task's pod.
+///
+/// ```
+/// use lagoon_task::task::mounts::Mounts;
+///
+/// let mounts = Mounts::below("/");
+/// if let Some(file) = mounts.termination_log() {
+///     println!("Kubernetes shows what is in {}", file.display());
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Mounts {
     root: PathBuf,
 }
 
 /// The deployer's token and the certificate authority of the API server it is for.
+///
+/// ```
+/// use lagoon_task::task::mounts::Mounts;
+///
+/// if let Ok(credentials) = Mounts::below("/").credentials() {
+///     println!("the token is in {}", credentials.token.display());
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The file with the token. The kubelet replaces it before the token expires.
@@ -25,6 +42,13 @@ pub struct Credentials {
 }
 
 /// Why there are no credentials.
+///
+/// ```
+/// use lagoon_task::task::mounts::{CredentialsError, Mounts};
+///
+/// let Err(CredentialsError::NoToken { places }) = Mounts::below("/nowhere").credentials() else { panic!() };
+/// assert!(places[0].starts_with("/nowhere/var/run/secrets"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
     /// Neither place holds a token.
@@ -41,11 +65,24 @@ pub enum CredentialsError {
 
 impl Mounts {
     /// The mounts below `root`: `/` in a pod, a folder laid out like it in a test.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let in_a_pod = Mounts::below("/");
+    /// ```
     pub fn below(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// The deployer's credentials: the service account's, else the legacy mount's. A token without characters is none.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let missing = Mounts::below("/nowhere").credentials().unwrap_err();
+    /// assert!(missing.to_string().starts_with("The task has no deployer token"));
+    /// ```
     pub fn credentials(&self) -> Result<Credentials, CredentialsError> {
         let folders = [self.root.join(SERVICE_ACCOUNT), self.root.join(LEGACY_DEPLOYER)];
         let found = folders.iter().find(|folder| holds_text(&folder.join("token")));
@@ -74,6 +111,12 @@ impl Mounts {
     }
 
     /// The file whose content Kubernetes shows as the container's termination message, if there is one.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// assert_eq!(Mounts::below("/nowhere").termination_log(), None);
+    /// ```
     #[must_use]
     pub fn termination_log(&self) -> Option<PathBuf> {
         let path = self.root.join(TERMINATION_LOG);

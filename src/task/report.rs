@@ -15,12 +15,24 @@ use super::cluster::{Cluster, ClusterError, ObjectName};
 use super::output::Output;
 
 /// The annotation from which Lagoon takes a task's result.
+///
+/// ```
+/// assert_eq!(lagoon_task::task::report::RESULT_ANNOTATION, "lagoon.sh/taskData");
+/// ```
 pub const RESULT_ANNOTATION: &str = "lagoon.sh/taskData";
 
 /// The label whose change makes Lagoon ship the log so far.
+///
+/// ```
+/// assert_eq!(lagoon_task::task::report::STEP_LABEL, "lagoon.sh/taskStep");
+/// ```
 pub const STEP_LABEL: &str = "lagoon.sh/taskStep";
 
 /// Bytes that the annotations of one object may hold together (Kubernetes' `TotalAnnotationSizeLimitB`).
+///
+/// ```
+/// assert_eq!(lagoon_task::task::report::ANNOTATIONS_LIMIT, 256 * 1024);
+/// ```
 pub const ANNOTATIONS_LIMIT: usize = 262_144;
 
 /// Each change of the pod makes Lagoon send a message and the whole log, so there is at most one in this time.
@@ -30,6 +42,14 @@ const STEP_INTERVAL: Duration = Duration::from_secs(5);
 const LONGEST_LABEL: usize = 63;
 
 /// Why a result did not get to Lagoon.
+///
+/// ```
+/// use lagoon_task::{Output, ReportError};
+///
+/// let nothing = serde_json::json!({});
+/// let error = lagoon_task::task::report::encode(&nothing, &Output::stdout()).unwrap_err();
+/// assert!(matches!(error, ReportError::Empty));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// It cannot be written as JSON.
@@ -53,6 +73,14 @@ pub enum ReportError {
 }
 
 /// The value of [`RESULT_ANNOTATION`] for a result: standard base64, padded, of its JSON, with secrets hidden.
+///
+/// ```
+/// use lagoon_task::Output;
+/// use lagoon_task::task::report::encode;
+///
+/// let annotation = encode(&serde_json::json!({ "pages": 3 }), &Output::stdout()).unwrap();
+/// assert_eq!(annotation, "eyJwYWdlcyI6M30=");
+/// ```
 pub fn encode(result: &impl Serialize, output: &Output) -> Result<String, ReportError> {
     let mut value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
     if is_empty(&value) {
@@ -68,6 +96,16 @@ pub fn encode(result: &impl Serialize, output: &Output) -> Result<String, Report
 }
 
 /// Annotates the task's pod with `result`, in one patch.
+///
+/// ```no_run
+/// use lagoon_task::task::report::annotate;
+/// use lagoon_task::{Context, Failure};
+///
+/// # async fn example(task: &Context) -> Result<(), Failure> {
+/// let (namespace, pod) = (&task.environment.namespace, &task.environment.pod_name);
+/// annotate(task.cluster()?, &task.output, namespace, pod, &serde_json::json!({ "pages": 3 })).await?;
+/// # Ok(()) }
+/// ```
 pub async fn annotate(
     cluster: &Cluster,
     output: &Output,
@@ -111,6 +149,17 @@ fn hide_secrets(value: &mut Value, output: &Output) {
 }
 
 /// Puts the current step on the task's pod, in the background.
+///
+/// ```no_run
+/// use lagoon_task::task::report::Progress;
+/// use lagoon_task::{Context, Failure};
+///
+/// # async fn example(task: &Context) -> Result<(), Failure> {
+/// let (namespace, pod) = (task.environment.namespace.clone(), task.environment.pod_name.clone());
+/// let progress = Progress::start(task.cluster()?.clone(), namespace, pod);
+/// progress.step("Half way");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Progress {
     steps: watch::Sender<String>,
@@ -119,6 +168,14 @@ pub struct Progress {
 
 impl Progress {
     /// Starts the background work; it ends when the `Progress` is dropped. Must be called on a tokio runtime.
+    ///
+    /// ```no_run
+    /// use lagoon_task::task::report::Progress;
+    ///
+    /// # async fn example(cluster: &lagoon_task::Cluster) {
+    /// let progress = Progress::start(cluster.clone(), "shop-main".to_owned(), "lagoon-task-a1b2c3".to_owned());
+    /// # }
+    /// ```
     #[must_use]
     pub fn start(cluster: Cluster, namespace: String, pod: String) -> Self {
         let (steps, mut changes) = watch::channel(String::new());
@@ -134,6 +191,12 @@ impl Progress {
     }
 
     /// Notes a new step; of several within five seconds the pod gets the last.
+    ///
+    /// ```no_run
+    /// # fn example(progress: &lagoon_task::task::report::Progress) {
+    /// progress.step("Moved 1 of 3");
+    /// # }
+    /// ```
     pub fn step(&self, text: &str) {
         let number = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         self.steps.send_replace(label(number, text));

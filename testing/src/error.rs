@@ -46,6 +46,17 @@ pub enum Error {
         /// What the API server or the connection said.
         source: Box<kube::Error>,
     },
+    /// A pod is to be evicted that the kubelet stand-in does not run.
+    #[error(
+        "Pod {pod} in namespace {namespace} cannot be evicted: the kubelet stand-in does not run it. It has ended, or one \
+         of its images has not been added."
+    )]
+    NotRunning {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod's name.
+        pod: String,
+    },
     /// A manifest could not be understood.
     #[error("A manifest could not be applied: {0}")]
     Manifest(String),

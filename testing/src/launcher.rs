@@ -24,6 +24,9 @@ pub(crate) const PROJECT_LABEL: &str = "lagoon.sh/project";
 /// The deployer's rights in the active namespace for the time of a switch; every switch gives them this name.
 const SWITCH_BINDING: &str = "lagoon-deployer-activestandby";
 
+/// The volume of a pod of a legacy cluster that holds its credentials.
+const LEGACY_VOLUME: &str = "lagoon-deployer";
+
 /// How often the authorizer is asked whether it has noticed a change of rights; it takes milliseconds.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 
@@ -31,7 +34,8 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 ///
 /// It does what the contract says of it and nothing more: the namespace with Lagoon's labels, the service account
 /// `lagoon-deployer` bound to `ClusterRole` `admin` there, for a switch also in the destination namespace, and the pod
-/// with its labels and variables. There is no `LagoonTask` object and no message queue.
+/// with its labels and variables. There is no `LagoonTask` object and no message queue. The process is started by the
+/// [`Kubelet`](crate::Kubelet) stand-in, because it sees the pod.
 pub struct Launcher<'bench> {
     control_plane: &'bench ControlPlane,
 }
@@ -138,26 +142,55 @@ async fn until_allowed(
 }
 
 /// The pod that remote-controller makes for an advanced task.
-pub(crate) fn pod(name: &str, image: &str, account: &str, variables: &[(String, String)]) -> Value {
-    let env: Vec<Value> = variables.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-    json!({
-        "metadata": {
-            "name": name,
-            "labels": {
-                "lagoon.sh/jobType": "task",
-                "lagoon.sh/taskName": name,
-                "lagoon.sh/controller": "lagoon",
-                "crd.lagoon.sh/version": "v1beta2",
+pub(crate) struct TaskPod<'a> {
+    pub name: &'a str,
+    pub image: &'a str,
+    pub account: &'a str,
+    pub variables: Vec<(String, String)>,
+    /// Whether the credentials are where legacy clusters have them.
+    pub legacy: bool,
+}
+
+impl TaskPod<'_> {
+    pub(crate) fn to_json(&self) -> Value {
+        let env = self.variables.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+        let env: Vec<Value> = env.collect();
+        let mut pod = json!({
+            "metadata": {
+                "name": self.name,
+                "labels": {
+                    "lagoon.sh/jobType": "task",
+                    "lagoon.sh/taskName": self.name,
+                    "lagoon.sh/controller": "lagoon",
+                    "crd.lagoon.sh/version": "v1beta2",
+                },
             },
-        },
-        "spec": {
-            "restartPolicy": "Never",
-            "serviceAccountName": account,
-            "enableServiceLinks": false,
-            "securityContext": { "runAsUser": 10000, "runAsGroup": 0, "fsGroup": 10001 },
-            "containers": [{ "name": "lagoon-task", "image": image, "env": env }],
-        },
-    })
+            "spec": {
+                "restartPolicy": "Never",
+                "serviceAccountName": self.account,
+                "enableServiceLinks": false,
+                "securityContext": { "runAsUser": 10000, "runAsGroup": 0, "fsGroup": 10001 },
+                "containers": [{ "name": "lagoon-task", "image": self.image, "env": env }],
+            },
+        });
+        if self.legacy {
+            add_legacy_mount(&mut pod["spec"]);
+        }
+        pod
+    }
+}
+
+/// Mounts the credentials where legacy clusters have them, in place of where the API server puts them. The token is one
+/// that is bound to the pod, since the bench knows a task's requests by it.
+fn add_legacy_mount(spec: &mut Value) {
+    spec["automountServiceAccountToken"] = json!(false);
+    spec["volumes"] = json!([{ "name": LEGACY_VOLUME, "projected": { "sources": [
+        { "serviceAccountToken": { "path": "token" } },
+        { "configMap": { "name": "kube-root-ca.crt", "items": [{ "key": "ca.crt", "path": "ca.crt" }] } },
+        { "downwardAPI": { "items": [{ "path": "namespace", "fieldRef": { "fieldPath": "metadata.namespace" } }] } },
+    ] } }]);
+    let mount = json!({ "name": LEGACY_VOLUME, "mountPath": "/var/run/secrets/lagoon/deployer", "readOnly": true });
+    spec["containers"][0]["volumeMounts"] = json!([mount]);
 }
 
 /// Creates an object from JSON.

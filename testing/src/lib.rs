@@ -1,14 +1,18 @@
 //! A test bench for Lagoon task images.
 //!
-//! [`ControlPlane`] is a real Kubernetes API server with its etcd, on private ports of this machine. [`Launcher`] plays
-//! the part of Lagoon's remote-controller: it makes an environment's namespace with the rights that Lagoon gives there,
-//! creates the task's pod, runs the task's binary with the environment and the mounts of that pod, and collects what
-//! Lagoon and its user would get, together with every API request that the task made.
+//! [`ControlPlane`] is a real Kubernetes API server with its etcd, on private ports of this machine. [`Kubelet`] stands in
+//! for a kubelet: it runs the containers of pods as processes of this machine, sets their status and serves their logs.
+//! [`Launcher`] plays the part of Lagoon's remote-controller: it makes an environment's namespace with the rights that
+//! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
+//! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
 //! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself.
 //!
-//! What it is not: there is no kubelet, no scheduler and no controller-manager. The binary runs as a process of this
-//! machine, not in a container; images are not pulled; objects owned by a deleted one are not collected.
+//! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
+//! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
+//! nothing restarts them. [`Kubelet`] says what of a pod it does not act on. There is no controller-manager: objects owned
+//! by a deleted one are not collected, no `ServiceAccount` `default` and no `ConfigMap` `kube-root-ca.crt` is made in a
+//! namespace (pods have the certificate authority all the same).
 //!
 //! ```no_run
 //! use lagoon_task_testing::{ControlPlane, Launcher};
@@ -27,6 +31,7 @@ mod audit;
 mod content;
 mod control_plane;
 mod error;
+mod kubelet;
 mod lagoon;
 mod launcher;
 mod network;
@@ -38,6 +43,7 @@ pub use audit::Request;
 pub use content::{ingress, service, tls_secret};
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
+pub use kubelet::Kubelet;
 pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::{LagoonEnvironment, Launcher};
 pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder};

@@ -265,27 +265,58 @@ async fn an_exchange_of_which_one_write_is_refused_is_undone_or_finished_later()
     }
 }
 
+/// Takes the rights away at the write of this number, and gives them back once the run has ended. Answers whether it got
+/// that far.
+async fn without_rights_at(stock: &Stock, project: &str, number: usize, guarded: bool) -> bool {
+    let shop = stock.stocked(control_plane().await, &format!("{project}-{number}")).await;
+    let before = shop.content().await;
+    let hosts = shop.hosts().await;
+    let guard =
+        if guarded { Some(HostGuard::install(shop.control_plane, &shop.site.standby).await.unwrap()) } else { None };
+    let recording = Recording::start(&shop).await;
+    let proxy = FaultProxy::start(shop.control_plane, at_write(number, Fault::RequestHeld)).await.unwrap();
+    let mut running = shop.task_through(&proxy).launch().await.unwrap();
+    let held = tokio::select! {
+        biased;
+        held = proxy.until_held() => Some(held.unwrap()),
+        _ = running.exit() => None,
+    };
+    shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
+    proxy.release();
+    let first = running.finish().await.unwrap();
+    let why = format!("{project}, no rights at {held:?}: {}", first.log);
+    assert_eq!(shop.hosts().await, hosts, "{why}");
+    shop.site.launcher.allow_switch(&shop.site.standby, &shop.site.active).await.unwrap();
+    let finished = shop.switch().await;
+    let history = recording.end().await;
+    history.assert_never_the_wrong_certificate(&why);
+    history.assert_no_key_is_ever_lost(&why);
+    if let Some(guard) = guard {
+        guard.uninstall().await.unwrap();
+    } else {
+        history.assert_always_live(&why);
+    }
+    assert_crossed(&shop, &before, &finished, &why).await;
+    held.is_some()
+}
+
+async fn without_rights_everywhere(project: &str, guarded: bool) {
+    let mut stock = Stock::pair(["www", "www"], ["tls", "tls"]);
+    stock.standby.extend(served("standby", "blog", "blog-tls"));
+    let mut number = 1;
+    while without_rights_at(&stock, project, number, guarded).await {
+        number += 1;
+    }
+    assert!(number > 10, "{number} writes are too few for an exchange");
+}
+
 #[tokio::test]
 async fn an_exchange_whose_rights_vanish_at_any_write_is_finished_once_they_are_back() {
-    let stock = Stock::pair(["www", "www"], ["tls", "tls"]);
-    for number in 1.. {
-        let why = format!("forbidden-{number}");
-        let shop = stock.stocked(control_plane().await, &why).await;
-        let before = shop.content().await;
-        let recording = Recording::start(&shop).await;
-        let proxy = FaultProxy::start(shop.control_plane, at_write(number, Fault::RequestHeld)).await.unwrap();
-        let mut running = shop.task_through(&proxy).launch().await.unwrap();
-        tokio::select! {
-            biased;
-            held = proxy.until_held() => drop(held.unwrap()),
-            _ = running.exit() => return assert!(number > 10, "{number} writes are too few for an exchange"),
-        }
-        shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
-        proxy.release();
-        let first = running.finish().await.unwrap();
-        shop.site.launcher.allow_switch(&shop.site.standby, &shop.site.active).await.unwrap();
-        let finished = shop.switch().await;
-        recording.end().await.assert_always_live(&why);
-        assert_crossed(&shop, &before, &finished, &format!("{why} {:?} {}", proxy.injected(), first.log)).await;
-    }
+    without_rights_everywhere("forbidden", false).await;
+}
+
+/// Routes that had left the standby environment for an active one that is closed now are put back, or stood in for.
+#[tokio::test]
+async fn an_exchange_with_gaps_whose_rights_vanish_leaves_no_host_offline() {
+    without_rights_everywhere("gap-forbidden", true).await;
 }

@@ -51,7 +51,11 @@ fn api(shop: &Shop<'_>, namespace: &str) -> Api<DynamicObject> {
 
 /// Writes what a Gateway's controller says to a route as it is now.
 async fn say(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str) {
-    let generation = api.get(name).await.unwrap().metadata.generation;
+    say_if_there(api, name, accepted, message).await.unwrap();
+}
+
+async fn say_if_there(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str) -> kube::Result<()> {
+    let generation = api.get(name).await?.metadata.generation;
     let condition = json!({
         "type": "Accepted",
         "status": if accepted { "True" } else { "False" },
@@ -65,7 +69,7 @@ async fn say(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str
         "controllerName": "example.com/gateway",
         "conditions": [condition],
     }] } });
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.map(drop)
 }
 
 /// Plays the Gateway's controller in a namespace: answers the first route that comes.
@@ -218,7 +222,11 @@ fn accepting(api: Api<DynamicObject>) -> JoinHandle<()> {
         let mut events = pin!(api.watch(&WatchParams::default(), "0").await.unwrap());
         while let Some(Ok(event)) = events.next().await {
             if let WatchEvent::Added(route) = event {
-                say(&api, &route.metadata.name.unwrap(), true, "").await;
+                // The switch may have deleted it by now.
+                match say_if_there(&api, &route.metadata.name.unwrap(), true, "").await {
+                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                    said => said.unwrap(),
+                }
             }
         }
     })

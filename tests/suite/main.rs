@@ -21,6 +21,7 @@ mod hello_task;
 mod history;
 mod http_routes;
 mod interrupted;
+mod kubelet;
 #[cfg(feature = "lagoon-api")]
 mod lagoon;
 mod large_journal;

@@ -3,11 +3,11 @@
 use http::Method;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, Patch, PatchParams};
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 
 use crate::bench::control_plane;
-use crate::shop::{INGRESSES, Shop};
+use crate::shop::{INGRESSES, SECRETS, Shop};
 
 /// A plan that holds the journal: by then the task has seen the routes, and none has moved.
 fn hold_the_journal() -> impl FnMut(&Passing) -> Fault + Send + 'static {
@@ -56,4 +56,34 @@ async fn a_route_that_is_changed_meanwhile_arrives_as_it_is_then() {
     let moved = shop.list(&shop.active, INGRESSES).await;
     assert_eq!(moved[0]["metadata"]["annotations"]["example.com/changed"], "yes");
     assert_eq!(shop.names(&shop.standby, INGRESSES).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_secret_that_a_changed_route_names_only_now_goes_along_and_its_new_host_is_reported() {
+    let shop = Shop::empty(control_plane().await, "renamed-meanwhile").await;
+    shop.add(&shop.standby, vec![tls_secret("new-tls", "new.example.com")]).await;
+    let changed = ingress("www", "new.example.com", "web", Some("new-tls"));
+    let finished = switch_and_change(&shop, "", &json!({ "spec": changed["spec"] })).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["www"]);
+    assert_eq!(shop.names(&shop.active, SECRETS).await, ["new-tls"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, SECRETS).await, Vec::<String>::new());
+    assert_eq!(finished.result.unwrap()["standbyRoutes"], "https://new.example.com", "{}", finished.log);
+}
+
+#[tokio::test]
+async fn a_changed_route_whose_new_secret_is_another_one_on_the_other_side_stays_where_it_is() {
+    let shop = Shop::empty(control_plane().await, "taken-meanwhile").await;
+    shop.add(&shop.standby, vec![tls_secret("new-tls", "new.example.com")]).await;
+    shop.add(&shop.active, vec![tls_secret("new-tls", "another.example.com")]).await;
+    let changed = ingress("www", "new.example.com", "web", Some("new-tls"));
+    let finished = switch_and_change(&shop, "", &json!({ "spec": changed["spec"] })).await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("Secret \"new-tls\" in namespace \"taken-meanwhile-main\""), "{}", finished.log);
+    let routes = shop.list(&shop.standby, INGRESSES).await;
+    assert_eq!(routes[0]["spec"], changed["spec"]);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, Vec::<String>::new());
+    for (namespace, host) in [(&shop.standby, "new.example.com"), (&shop.active, "another.example.com")] {
+        assert_eq!(shop.list(namespace, SECRETS).await[0]["data"], tls_secret("new-tls", host)["data"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! A site as the direct way finds it: two environments with routes, services and Secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, Running, Task, ingress, service, tls_secret};
 use serde_json::{Value, json};
@@ -135,14 +135,20 @@ impl<'bench> Shop<'bench> {
         }
     }
 
-    /// The host of every route of [`with_routes`](Self::with_routes) has a live route somewhere.
-    pub async fn assert_all_live(&self, why: &str) {
-        let mut live = Vec::new();
+    /// The first host of every route, wherever it is.
+    pub async fn hosts(&self) -> BTreeSet<String> {
+        let mut hosts = BTreeSet::new();
         for namespace in [&self.standby, &self.active] {
             for route in self.list(namespace, INGRESSES).await {
-                live.push(route["spec"]["rules"][0]["host"].as_str().unwrap().to_owned());
+                hosts.insert(route["spec"]["rules"][0]["host"].as_str().unwrap().to_owned());
             }
         }
+        hosts
+    }
+
+    /// The host of every route of [`with_routes`](Self::with_routes) has a live route somewhere.
+    pub async fn assert_all_live(&self, why: &str) {
+        let live = self.hosts().await;
         for name in ["standby", "preview", "www", "shop"] {
             let host = host(&self.site.standby.project, name);
             assert!(live.contains(&host), "{why}: {host} is not among {live:?}");

@@ -5,8 +5,6 @@
 //! places in the same steps, by way of a copy under another name, so that each route serves its own certificate at
 //! every moment. The way back is the same way with the sides exchanged; the stand-ins stay where they are.
 
-use std::collections::BTreeMap;
-
 use super::relocate::is_host_taken;
 use super::{Goal, MoveError, Moves, Traveller};
 use crate::switch::components::Component;
@@ -31,8 +29,13 @@ impl Moves<'_> {
             route.place.is_at(side) && !route.place.is_at(side.other())
         });
         if !is_done {
+            let has_gaps = of(routes, Side::Standby).any(|route| !route.entry.may_overlap);
             for secret in &part.exchanged_secrets {
-                self.park(secret).await?;
+                self.park(secret, Side::Active).await?;
+                if has_gaps {
+                    // For what stands in at home, should the rights on the active side vanish.
+                    self.park(secret, Side::Standby).await?;
+                }
             }
             for route in of(routes, Side::Standby).filter(|route| route.entry.may_overlap) {
                 self.stand_in(goal, route, &part.exchanged_secrets).await?;
@@ -55,16 +58,19 @@ impl Moves<'_> {
             self.certificates_come(part, Side::Standby, second).await?;
             for route in of(routes, Side::Standby) {
                 if !route.place.is_at(second) {
+                    self.stand_in_leaves(route, Side::Standby).await?;
                     self.create_and_see_accepted(route, second).await?;
                 }
             }
         }
-        for route in of(routes, Side::Standby).filter(|route| route.place.stand_in.is_some()) {
-            if goal == Goal::Switched {
+        for route in of(routes, Side::Standby) {
+            if goal == Goal::Switched && route.place.stood_in_at(Side::Active) {
                 // An earlier run may have created it and not have seen it accepted.
                 self.until_accepted(&route.entry, second, &route.entry.name).await?;
             }
-            self.stand_in_leaves(route).await?;
+            for side in Side::BOTH {
+                self.stand_in_leaves(route, side).await?;
+            }
         }
         Ok(())
     }
@@ -73,19 +79,18 @@ impl Moves<'_> {
     async fn stand_in(&self, goal: Goal, route: &mut Traveller, exchanged: &[String]) -> Result<(), MoveError> {
         let namespace = self.names().of(Side::Active);
         let name = stand_in_name(&self.switch, &route.entry.kind, &route.entry.name);
-        if route.place.stand_in.is_some() {
+        if route.place.stood_in_at(Side::Active) {
             // An earlier run may not have seen it accepted. On the way back it is there to serve as well as it can.
             return match goal {
                 Goal::Switched => self.until_accepted(&route.entry, Side::Active, &name).await,
                 Goal::AsBefore => Ok(()),
             };
         }
-        let secrets: BTreeMap<String, String> =
-            exchanged.iter().map(|secret| (secret.clone(), stand_in_name(&self.switch, "Secret", secret))).collect();
+        let secrets = self.names_aside(exchanged);
         let object = stand_in(&route.entry.object(), namespace, &name, &self.switch, &secrets);
         let objects = self.objects(&route.entry.kind, Side::Active)?;
         match sure::create(&objects, &object, &sure::made_by(&self.switch)).await.map_err(MoveError::from) {
-            Ok(created) => route.place.stand_in = Some(created),
+            Ok(created) => route.place.stand_ins.active = Some(created),
             // The cluster has changed its mind since it was asked: then there is a gap.
             Err(error) if is_host_taken(&error) => return Ok(()),
             Err(error) => return Err(error),
@@ -93,13 +98,13 @@ impl Moves<'_> {
         self.until_accepted(&route.entry, Side::Active, &name).await
     }
 
-    async fn stand_in_leaves(&self, route: &mut Traveller) -> Result<(), MoveError> {
-        let Some(seen) = &route.place.stand_in else { return Ok(()) };
-        let objects = self.objects(&route.entry.kind, Side::Active)?;
+    async fn stand_in_leaves(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        let Some(seen) = route.place.stand_ins.of(side) else { return Ok(()) };
+        let objects = self.objects(&route.entry.kind, side)?;
         // Whoever has written its status meanwhile does not matter.
         let seen = crate::task::cluster::Metadata { resource_version: String::new(), ..seen.clone() };
         sure::delete(&objects, &seen).await?;
-        route.place.stand_in = None;
+        *route.place.stand_ins.of_mut(side) = None;
         Ok(())
     }
 

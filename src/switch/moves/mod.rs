@@ -1,6 +1,8 @@
 //! Carries out what the book says, in either direction: forward to switch, backward to undo.
 
+mod aside;
 mod exchange;
+mod hold;
 mod places;
 mod relocate;
 mod secrets;

@@ -20,8 +20,8 @@ pub struct Places {
 pub struct Place {
     /// The route itself, on each side.
     pub at: Sides<Option<Metadata>>,
-    /// What stands in for it on the active environment's side.
-    pub stand_in: Option<Metadata>,
+    /// What stands in for it on each side.
+    pub stand_ins: Sides<Option<Metadata>>,
 }
 
 impl Places {
@@ -43,10 +43,11 @@ impl Places {
             let key = (route.kind.clone(), route.name.clone());
             self.seen.of(side).get(&key).filter(|seen| belongs(seen, route.home, side, switch)).cloned()
         };
-        let stand_in = (route.kind.clone(), stand_in_name(switch, &route.kind, &route.name));
+        let name = (route.kind.clone(), stand_in_name(switch, &route.kind, &route.name));
+        let stand_in = |side: Side| self.seen.of(side).get(&name).cloned();
         Place {
             at: Sides { standby: at(Side::Standby), active: at(Side::Active) },
-            stand_in: self.seen.active.get(&stand_in).cloned(),
+            stand_ins: Sides { standby: stand_in(Side::Standby), active: stand_in(Side::Active) },
         }
     }
 }
@@ -69,7 +70,13 @@ impl Place {
     /// Whether the route is on this side only, and nothing stands in for it.
     #[must_use]
     pub fn is_settled_at(&self, side: Side) -> bool {
-        self.is_at(side) && self.leaves(side.other()) && self.stand_in.is_none()
+        self.is_at(side) && self.leaves(side.other()) && !Side::BOTH.into_iter().any(|side| self.stood_in_at(side))
+    }
+
+    /// Whether something stands in for the route on this side.
+    #[must_use]
+    pub fn stood_in_at(&self, side: Side) -> bool {
+        self.stand_ins.of(side).is_some()
     }
 
     /// Whether nothing of it is left on this side but what goes as soon as its controller lets it.

@@ -63,27 +63,29 @@ fn a_route_of_another_kind_is_another_route() {
 }
 
 #[test]
-fn a_stand_in_is_found_by_the_name_of_what_it_stands_in_for_on_the_active_side_alone() {
+fn a_stand_in_is_found_by_the_name_of_what_it_stands_in_for() {
     let name = stand_in_name(SWITCH, "Ingress", "www");
-    for (side, found) in [(Side::Active, true), (Side::Standby, false)] {
+    for side in Side::BOTH {
         let mut places = Places::default();
         places.add(side, &[route(&name, Some(SWITCH))]);
         let place = places.of(&entry("www", Side::Standby), SWITCH);
-        assert_eq!(place.stand_in.is_some(), found, "{side:?}");
-        assert_eq!(places.of(&entry("www", Side::Standby), "another").stand_in, None);
+        assert!(place.stood_in_at(side) && !place.stood_in_at(side.other()), "{side:?}");
+        assert_eq!(places.of(&entry("www", Side::Standby), "another"), Place::default());
     }
 }
 
 #[test]
 fn a_route_is_settled_where_it_alone_is_and_nothing_stands_in_for_it() {
-    let at = |standby, active| Place { at: Sides { standby, active }, stand_in: None };
+    let at = |standby, active| Place { at: Sides { standby, active }, stand_ins: Sides::default() };
+    let stood_in = |stand_ins| Place { stand_ins, ..at(Some(seen(None)), None) };
     let cases = [
         (at(Some(seen(None)), None), true, "only there"),
         (at(Some(seen(None)), Some(going())), true, "what else there is goes"),
         (at(Some(seen(None)), Some(seen(None))), false, "on both sides"),
         (at(None, Some(seen(None))), false, "on the other side"),
         (at(None, None), false, "nowhere"),
-        (Place { stand_in: Some(seen(None)), ..at(Some(seen(None)), None) }, false, "with a stand-in"),
+        (stood_in(Sides { standby: Some(seen(None)), active: None }), false, "with a stand-in"),
+        (stood_in(Sides { standby: None, active: Some(seen(None)) }), false, "with a stand-in on the other side"),
     ];
     for (place, settled, what) in cases {
         assert_eq!(place.is_settled_at(Side::Standby), settled, "{what}");

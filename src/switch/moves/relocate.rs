@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{MoveError, Moves, Traveller, belongs};
-use crate::switch::journal::RouteEntry;
+use crate::switch::journal::{RouteEntry, SecretEntry, SecretWay};
 use crate::switch::manifest;
 use crate::switch::probe::host_is_taken;
 use crate::switch::route::{Acceptance, kind_named};
@@ -135,11 +135,29 @@ impl Moves<'_> {
             if let Ok(manifest) = RawValue::from_string(now.to_string()) {
                 route.entry.manifest = manifest;
             }
+            self.follow_references(route, &now).await?;
             // In this order: once it is written down no later run looks whether the copy says it too.
             self.bring_up_to_date(route, side.other()).await?;
             self.amend(route).await?;
         }
         Ok(true)
+    }
+
+    /// Brings along the Secrets that a changed route names now and did not name before, and takes down its new hosts.
+    async fn follow_references(&self, route: &mut Traveller, now: &Value) -> Result<(), MoveError> {
+        let Some(kind) = kind_named(&route.entry.kind) else { return Ok(()) };
+        let home = route.entry.home;
+        let references = kind.references(now, self.names().of(home));
+        let known = self.companions().0;
+        let is_new = |name: &&String| !known.iter().any(|entry| entry.home == home && entry.name == **name);
+        for name in references.certificates.iter().filter(is_new) {
+            let entry = SecretEntry { home, name: name.clone(), way: SecretWay::Copy };
+            self.copy_to_the_other_side(&entry).await?;
+            self.book().secrets.push(entry);
+        }
+        route.entry.secrets = references.certificates;
+        route.entry.urls = references.urls;
+        Ok(())
     }
 
     /// Has the copy on this side, if there is one already, say what the book now says.
@@ -207,7 +225,13 @@ enum Verdict {
 /// Every controller that had accepted the old route has to accept the new one.
 fn verdict(wanted: &[Acceptance], found: &[Acceptance]) -> Verdict {
     let answers = wanted.iter().map(|wanted| {
-        found.iter().find(|found| found.parent == wanted.parent && found.controller == wanted.controller)
+        // A parent in the route's old namespace may be named by its namespace, and then stays the one there.
+        let is_same = |found: &&Acceptance| {
+            found.controller == wanted.controller
+                && (found.parent == wanted.parent
+                    || wanted.parent.starts_with('/') && found.parent.ends_with(&wanted.parent))
+        };
+        found.iter().find(is_same)
     });
     let mut verdict = Verdict::Accepted;
     for answer in answers {

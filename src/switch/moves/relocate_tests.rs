@@ -34,6 +34,20 @@ fn every_controller_that_had_accepted_the_route_has_to_accept_it_again() {
 }
 
 #[test]
+fn a_parent_in_the_old_namespace_is_the_same_one_when_the_route_names_it_by_its_namespace() {
+    let own = [word("/public//0", "x", Some(true))];
+    for (parent, expected) in [
+        ("/public//0", Verdict::Accepted),
+        ("shop-develop/public//0", Verdict::Accepted),
+        ("/public/https/0", Verdict::Waiting),
+    ] {
+        assert_eq!(verdict(&own, &[word(parent, "x", Some(true))]), expected, "{parent}");
+    }
+    let elsewhere = [word("one/public//0", "x", Some(true))];
+    assert_eq!(verdict(&elsewhere, &[word("two/public//0", "x", Some(true))]), Verdict::Waiting);
+}
+
+#[test]
 fn only_a_denied_create_can_mean_that_the_host_is_taken() {
     let words = "host \"a\" and path \"/\" is already defined in ingress b/c".to_owned();
     let object = || ObjectName::new("Ingress", "shop-main", "www");

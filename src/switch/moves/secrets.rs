@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::{MoveError, Moves, belongs};
 use crate::switch::CONCURRENT;
 use crate::switch::journal::{CertificateEntry, SecretEntry, SecretWay};
-use crate::switch::manifest::{at_home, copied, parked, returned, same_content, stand_in_name, unparked};
+use crate::switch::manifest::{at_home, copied, returned, same_content};
 use crate::switch::observe::certificate;
 use crate::switch::route::Route;
 use crate::switch::side::{Side, Sides};
 use crate::switch::sure::{self, made_by};
-use crate::task::cluster::{Cause, Metadata, Objects};
+use crate::task::cluster::{Metadata, Objects};
 
 /// What this run knows of a Secret that it has copied.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl<'a> Moves<'a> {
 
     async fn copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
         match entry.way {
-            SecretWay::Exchange if entry.home == Side::Standby => self.park(&entry.name).await,
+            SecretWay::Exchange if entry.home == Side::Standby => self.park(&entry.name, Side::Active).await,
             SecretWay::Exchange => Ok(()),
             SecretWay::Copy => self.copy_to_the_other_side(entry).await,
             SecretWay::Replace => {
@@ -61,7 +61,7 @@ impl<'a> Moves<'a> {
         }
     }
 
-    async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+    pub(super) async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
         let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
         let Some(original) = here.get(&entry.name).await? else {
             // A route may name a Secret that is yet to come; an earlier run may have brought and deleted this one.
@@ -90,144 +90,12 @@ impl<'a> Moves<'a> {
     }
 
     /// Creates a Secret and answers with what the server keeps of it, and whether this very request has made it.
-    async fn put(&self, objects: &Objects<'_>, secret: &Value) -> Result<(Value, bool), MoveError> {
+    pub(super) async fn put(&self, objects: &Objects<'_>, secret: &Value) -> Result<(Value, bool), MoveError> {
         if let Ok(kept) = objects.create(secret).await {
             return Ok((kept, true));
         }
         let seen = sure::create(objects, secret, &made_by(&self.switch)).await?;
         Ok((objects.get(&seen.name).await?.unwrap_or_default(), false))
-    }
-
-    /// Puts an old Secret that nothing uses aside, for the case that the switch is undone.
-    async fn make_way(&self, entry: &SecretEntry) -> Result<(), MoveError> {
-        let there = self.secrets(entry.home.other());
-        let Some(old) = there.get(&entry.name).await? else { return Ok(()) };
-        if made_by(&self.switch)(&old) {
-            return Ok(());
-        }
-        let name = stand_in_name(&self.switch, "Secret", &entry.name);
-        let (kept, _) = self.put(&there, &parked(&old, there.namespace(), &name, &self.switch)).await?;
-        if !same_content(&old, &kept) {
-            return Err(unlike(&entry.name, &there, "it could not be put aside"));
-        }
-        sure::delete(&there, &Metadata::of(&old)).await?;
-        Ok(())
-    }
-
-    /// Keeps the standby environment's Secret of this name on the active side under another name.
-    pub(super) async fn park(&self, name: &str) -> Result<(), MoveError> {
-        let there = self.secrets(Side::Active);
-        let parked_name = stand_in_name(&self.switch, "Secret", name);
-        if there.get_metadata(&parked_name).await?.is_some() {
-            return Ok(());
-        }
-        // At home, or already under its own name on the other side.
-        for side in [Side::Standby, Side::Active] {
-            let found = self.secrets(side).get(name).await?;
-            if let Some(secret) = found.filter(|secret| self.is_of(secret, Side::Standby, side)) {
-                let wanted = parked(&secret, there.namespace(), &parked_name, &self.switch);
-                let (kept, _) = self.put(&there, &wanted).await?;
-                if !same_content(&secret, &kept) {
-                    return Err(unlike(name, &there, "it could not be put aside"));
-                }
-                return Ok(());
-            }
-        }
-        Err(unlike(name, &there, "it has gone"))
-    }
-
-    fn is_of(&self, secret: &Value, home: Side, side: Side) -> bool {
-        belongs(&Metadata::of(secret), home, side, &self.switch)
-    }
-
-    /// Has the Secret of this name on `side` be the one whose home is `home`. The one that is there has been put aside,
-    /// or is on the other side by now: only then it is overwritten.
-    pub(super) async fn take_place(&self, name: &str, home: Side, side: Side) -> Result<(), MoveError> {
-        let objects = self.secrets(side);
-        let present = objects.get(name).await?;
-        if present.as_ref().is_some_and(|present| self.is_of(present, home, side)) {
-            return Ok(());
-        }
-        let Some(source) = self.find(name, home).await? else {
-            return Err(unlike(name, &objects, "the one that is to take its place has gone"));
-        };
-        let wanted = if side == home {
-            returned(&source, objects.namespace(), &self.switch)
-        } else {
-            copied(&source, objects.namespace(), &self.switch)
-        };
-        let Some(present) = present else {
-            let ours = |existing: &Value| self.is_of(existing, home, side);
-            sure::create(&objects, &wanted, &ours).await?;
-            return Ok(());
-        };
-        let elsewhere = self.find_beside(name, home.other(), side).await?;
-        if !elsewhere.is_some_and(|other| same_content(&other, &present)) {
-            return Err(unlike(name, &objects, "its content is nowhere else, so it is not overwritten"));
-        }
-        self.overwrite(&objects, &present, wanted, home, side).await
-    }
-
-    async fn overwrite(
-        &self,
-        objects: &Objects<'_>,
-        present: &Value,
-        mut wanted: Value,
-        home: Side,
-        side: Side,
-    ) -> Result<(), MoveError> {
-        let seen = Metadata::of(present);
-        // A Secret's type cannot change, nor can anything of an immutable one.
-        if present["type"] != wanted["type"] || present["immutable"] == true {
-            sure::delete(objects, &seen).await?;
-            let ours = |existing: &Value| self.is_of(existing, home, side);
-            sure::create(objects, &wanted, &ours).await?;
-            return Ok(());
-        }
-        wanted["metadata"]["resourceVersion"] = seen.resource_version.as_str().into();
-        match objects.replace(&wanted).await {
-            Err(error) if *error.cause() == Cause::Conflict => {
-                // The answer to this very request may have been lost.
-                let now = objects.get(&seen.name).await?.unwrap_or_default();
-                if self.is_of(&now, home, side) { Ok(()) } else { Err(error.into()) }
-            }
-            other => {
-                other?;
-                Ok(())
-            }
-        }
-    }
-
-    /// The Secret of this name whose home is `home`, wherever it is.
-    async fn find(&self, name: &str, home: Side) -> Result<Option<Value>, MoveError> {
-        for side in Side::BOTH {
-            if let Some(found) = self.find_on(name, home, side).await? {
-                return Ok(Some(found));
-            }
-        }
-        self.find_parked(name, home).await
-    }
-
-    /// The same, but not under its own name on this side.
-    async fn find_beside(&self, name: &str, home: Side, side: Side) -> Result<Option<Value>, MoveError> {
-        match self.find_on(name, home, side.other()).await? {
-            Some(found) => Ok(Some(found)),
-            None => self.find_parked(name, home).await,
-        }
-    }
-
-    async fn find_on(&self, name: &str, home: Side, side: Side) -> Result<Option<Value>, MoveError> {
-        let found = self.secrets(side).get(name).await?;
-        Ok(found.filter(|secret| self.is_of(secret, home, side)))
-    }
-
-    /// Only the standby environment's are put aside.
-    async fn find_parked(&self, name: &str, home: Side) -> Result<Option<Value>, MoveError> {
-        if home != Side::Standby {
-            return Ok(None);
-        }
-        let parked = self.secrets(Side::Active).get(&stand_in_name(&self.switch, "Secret", name)).await?;
-        Ok(parked.as_ref().and_then(unparked))
     }
 
     pub(super) async fn create_certificate(&self, entry: &CertificateEntry, side: Side) -> Result<(), MoveError> {
@@ -330,24 +198,6 @@ impl<'a> Moves<'a> {
         ));
     }
 
-    /// Deletes what was put aside, once its content is in its place.
-    async fn delete_parked(&self) -> Result<(), MoveError> {
-        for entry in self.companions().0 {
-            let aside = match entry.way {
-                SecretWay::Copy => continue,
-                SecretWay::Exchange if entry.home == Side::Active => continue,
-                SecretWay::Exchange => Side::Active,
-                SecretWay::Replace => entry.home.other(),
-            };
-            let objects = self.secrets(aside);
-            let name = stand_in_name(&self.switch, "Secret", &entry.name);
-            if let Some(parked) = objects.get_metadata(&name).await? {
-                sure::delete(&objects, &parked).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// After all routes are back: deletes the copies, and puts back what made way.
     pub(in crate::switch) async fn undo_companions(&self) -> Result<(), MoveError> {
         let (secrets, certificates) = self.companions();
@@ -385,18 +235,9 @@ impl<'a> Moves<'a> {
         }
         Ok(())
     }
-
-    /// Puts the old Secret that had made way back under its own name.
-    async fn put_back(&self, entry: &SecretEntry) -> Result<(), MoveError> {
-        let there = self.secrets(entry.home.other());
-        let aside = there.get(&stand_in_name(&self.switch, "Secret", &entry.name)).await?;
-        let Some(old) = aside.as_ref().and_then(unparked) else { return Ok(()) };
-        sure::create(&there, &at_home(&old, there.namespace()), &|existing| same_content(existing, &old)).await?;
-        Ok(())
-    }
 }
 
-fn unlike(name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
+pub(super) fn unlike(name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
     let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());
     MoveError::Secret { name, namespace, reason: reason.to_owned() }
 }

@@ -60,7 +60,8 @@ impl RouteKind for HttpRoute {
 
     fn acceptances(&self, route: &Value) -> Vec<Acceptance> {
         let generation = route.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
-        items(&route["status"], "parents").map(|parent| acceptance(parent, generation)).collect()
+        let namespace = route.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+        items(&route["status"], "parents").map(|parent| acceptance(parent, namespace, generation)).collect()
     }
 }
 
@@ -107,8 +108,10 @@ fn filters(of: &Value, references: &mut References) {
     }
 }
 
-fn acceptance(parent: &Value, generation: i64) -> Acceptance {
+fn acceptance(parent: &Value, own_namespace: &str, generation: i64) -> Acceptance {
     let reference = &parent["parentRef"];
+    // The own namespace stands there or not, and is another one for the new route.
+    let namespace = text(reference, "namespace").filter(|namespace| *namespace != own_namespace).unwrap_or_default();
     let section = text(reference, "sectionName").unwrap_or_default();
     let port = reference.get("port").and_then(Value::as_i64).unwrap_or_default();
     let name = text(reference, "name").unwrap_or_default();
@@ -117,8 +120,7 @@ fn acceptance(parent: &Value, generation: i64) -> Acceptance {
         condition.get("observedGeneration").and_then(Value::as_i64).is_none_or(|observed| observed >= generation)
     });
     Acceptance {
-        // Without the namespace, which for the same reference differs between the old route and the new one.
-        parent: format!("{name}/{section}/{port}"),
+        parent: format!("{namespace}/{name}/{section}/{port}"),
         controller: text(parent, "controllerName").unwrap_or_default().to_owned(),
         accepted: current.and_then(|condition| match condition["status"].as_str() {
             Some("True") => Some(true),

@@ -123,9 +123,18 @@ fn a_controllers_word_counts_once_it_is_about_the_route_as_it_is_now() {
         });
         let [acceptance] = acceptances(4, json!([parent])).try_into().unwrap();
         assert_eq!(acceptance.accepted, accepted, "{what}");
-        assert_eq!(acceptance.parent, "public/https/443");
+        assert_eq!(acceptance.parent, "gateways/public/https/443");
         assert_eq!(acceptance.controller, "example.com/gateway");
     }
+}
+
+#[test]
+fn parents_of_one_name_in_different_namespaces_are_two_and_the_own_namespace_is_always_the_own() {
+    let parent = |namespace: Value| json!({ "parentRef": { "name": "public", "namespace": namespace } });
+    let own = http_route("www")["metadata"]["namespace"].clone();
+    let all = acceptances(1, json!([parent(json!("one")), parent(json!("two")), parent(own), parent(json!(null))]));
+    let parents: Vec<&str> = all.iter().map(|acceptance| acceptance.parent.as_str()).collect();
+    assert_eq!(parents, ["one/public//0", "two/public//0", "/public//0", "/public//0"]);
 }
 
 #[test]
@@ -133,7 +142,7 @@ fn a_refusal_comes_with_its_reason() {
     let conditions = json!([{ "type": "Accepted", "status": "False", "message": "no listener allows it" }]);
     let parents = json!([{ "parentRef": { "name": "public" }, "conditions": conditions }, { "parentRef": {} }]);
     let all = acceptances(1, parents);
-    assert_eq!((all[0].parent.as_str(), all[0].reason.as_str()), ("public//0", "no listener allows it"));
+    assert_eq!((all[0].parent.as_str(), all[0].reason.as_str()), ("/public//0", "no listener allows it"));
     assert_eq!((all[1].accepted, all[1].reason.as_str()), (None, ""));
 }
 

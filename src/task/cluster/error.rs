@@ -12,6 +12,13 @@ use crate::task::output::escape;
 const LONGEST_MESSAGE: usize = 500;
 
 /// Names an object in an error.
+///
+/// ```
+/// use lagoon_task::ObjectName;
+///
+/// let pod = ObjectName::new("Pod", "shop-main", "cli-7d9c");
+/// assert_eq!(pod.to_string(), r#"Pod "cli-7d9c" in namespace "shop-main""#);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
     /// Its kind, like `Pod`.
@@ -24,6 +31,11 @@ pub struct ObjectName {
 
 impl ObjectName {
     /// Names an object.
+    ///
+    /// ```
+    /// let pod = lagoon_task::ObjectName::new("Pod", "shop-main", "cli-7d9c");
+    /// assert_eq!((pod.kind.as_str(), pod.name.as_str()), ("Pod", "cli-7d9c"));
+    /// ```
     pub fn new(kind: impl Into<String>, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { kind: kind.into(), namespace: namespace.into(), name: name.into() }
     }
@@ -37,6 +49,15 @@ impl fmt::Display for ObjectName {
 }
 
 /// A request that failed, after the retries that were safe.
+///
+/// ```
+/// use lagoon_task::{Cause, ClusterError, ObjectName};
+///
+/// let object = ObjectName::new("ConfigMap", "shop-main", "settings");
+/// let error = ClusterError::Create { object, cause: Cause::AlreadyExists };
+/// let says = r#"ConfigMap "settings" in namespace "shop-main" could not be created: an object of that name exists already"#;
+/// assert_eq!(error.to_string(), says);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: the object, and the cause")]
 pub enum ClusterError {
@@ -62,6 +83,14 @@ pub enum ClusterError {
 
 impl ClusterError {
     /// Why it failed.
+    ///
+    /// ```
+    /// use lagoon_task::{Cause, ClusterError};
+    ///
+    /// fn is_taken(error: &ClusterError) -> bool {
+    ///     *error.cause() == Cause::AlreadyExists
+    /// }
+    /// ```
     #[must_use]
     pub fn cause(&self) -> &Cause {
         match self {
@@ -76,6 +105,13 @@ impl ClusterError {
 }
 
 /// Why a request failed.
+///
+/// ```
+/// use lagoon_task::Cause;
+///
+/// let cause = Cause::Forbidden("pods is forbidden".to_owned());
+/// assert_eq!(cause.to_string(), "the deployer is not allowed to: pods is forbidden");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// No connection came about, so the request was never sent.
@@ -151,6 +187,13 @@ fn listed(fields: &[String]) -> String {
 
 impl Cause {
     /// Whether the request was surely not carried out.
+    ///
+    /// ```
+    /// use lagoon_task::Cause;
+    ///
+    /// assert!(Cause::Conflict.nothing_was_done());
+    /// assert!(!Cause::AnswerLost("the connection was reset".to_owned()).nothing_was_done());
+    /// ```
     #[must_use]
     pub fn nothing_was_done(&self) -> bool {
         !matches!(
@@ -164,6 +207,13 @@ impl Cause {
     }
 
     /// Whether the same request may succeed a little later without anyone doing anything.
+    ///
+    /// ```
+    /// use lagoon_task::Cause;
+    ///
+    /// assert!(Cause::Unreachable("connection refused".to_owned()).may_pass());
+    /// assert!(!Cause::Unauthorized.may_pass());
+    /// ```
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(

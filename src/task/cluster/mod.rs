@@ -47,6 +47,18 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Why no client could be made. No request has been sent by then.
+///
+/// ```
+/// use lagoon_task::{ConnectError, Context, Failure};
+///
+/// fn need_cluster(task: &Context) -> Result<(), Failure> {
+///     match task.cluster() {
+///         Ok(_) => Ok(()),
+///         Err(ConnectError::Credentials(_)) => Err(Failure::new("Switch on deployTokenInjection for this task.")),
+///         Err(other) => Err(other.into()),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// There is no token.
@@ -84,6 +96,14 @@ pub enum ConnectError {
 }
 
 /// A client for the API server of the cluster that the task runs in.
+///
+/// ```
+/// use lagoon_task::{Cluster, Context, Failure};
+///
+/// fn cluster(task: &Context) -> Result<&Cluster, Failure> {
+///     Ok(task.cluster()?)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
@@ -94,6 +114,16 @@ impl Cluster {
     ///
     /// Every token that is read is registered as a secret with `output`. The client tries again by itself what may
     /// pass and is safe to repeat, for up to [`PATIENCE`], and says so in the log. `user_agent` shows in audit logs.
+    ///
+    /// ```no_run
+    /// use lagoon_task::task::mounts::Mounts;
+    /// use lagoon_task::{Cluster, Environment, Failure, Output};
+    ///
+    /// # async fn example() -> Result<(), Failure> {
+    /// let environment = Environment::from_process()?;
+    /// let cluster = Cluster::connect(&environment, &Mounts::below("/"), &Output::stdout(), "greeter/1.0")?;
+    /// # Ok(()) }
+    /// ```
     pub fn connect(
         environment: &Environment,
         mounts: &Mounts,
@@ -130,6 +160,19 @@ impl Cluster {
     }
 
     /// The kube client, for [`kube::Api`]; use it inside [`Cluster::call`].
+    ///
+    /// ```no_run
+    /// use k8s_openapi::api::core::v1::Service;
+    /// use kube::Api;
+    /// use lagoon_task::{Context, Failure};
+    ///
+    /// # async fn example(task: &Context) -> Result<(), Failure> {
+    /// let services: Api<Service> = Api::namespaced(task.cluster()?.client(), &task.environment.namespace);
+    /// for service in services.list(&Default::default()).await? {
+    ///     task.say(service.metadata.name.unwrap_or_default());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()

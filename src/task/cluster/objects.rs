@@ -49,6 +49,11 @@ pub struct Objects<'a> {
 }
 
 /// What every object has.
+///
+/// ```
+/// let metadata = lagoon_task::Metadata { name: "www".to_owned(), ..Default::default() };
+/// assert!(metadata.deletion_timestamp.is_none());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Metadata {
@@ -70,6 +75,13 @@ pub struct Metadata {
 
 impl Metadata {
     /// Reads the metadata of an object.
+    ///
+    /// ```
+    /// use lagoon_task::Metadata;
+    ///
+    /// let pod = serde_json::json!({ "kind": "Pod", "metadata": { "name": "cli", "labels": { "lagoon.sh/service": "cli" } } });
+    /// assert_eq!(Metadata::of(&pod).labels["lagoon.sh/service"], "cli");
+    /// ```
     #[must_use]
     pub fn of(object: &Value) -> Self {
         object.get("metadata").and_then(|metadata| Self::deserialize(metadata).ok()).unwrap_or_default()
@@ -77,6 +89,15 @@ impl Metadata {
 }
 
 /// What has become of an object that was to be deleted.
+///
+/// ```no_run
+/// # use lagoon_task::{ClusterError, Deleted, Metadata, Objects};
+/// # async fn example(ingresses: &Objects<'_>, seen: &Metadata) -> Result<(), ClusterError> {
+/// if ingresses.delete(seen).await? == Deleted::Terminating {
+///     println!("{} goes when its finalizers let it", seen.name);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
     /// It is gone, or was gone before.
@@ -87,6 +108,16 @@ pub enum Deleted {
 
 impl Cluster {
     /// The objects of a kind in a namespace, as JSON.
+    ///
+    /// ```
+    /// use k8s_openapi::api::core::v1::ConfigMap;
+    /// use kube::api::ApiResource;
+    /// use lagoon_task::{Cluster, Objects};
+    ///
+    /// fn settings<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
+    ///     cluster.objects(&ApiResource::erase::<ConfigMap>(&()), namespace)
+    /// }
+    /// ```
     #[must_use]
     pub fn objects(&self, resource: &ApiResource, namespace: &str) -> Objects<'_> {
         Objects { cluster: self, resource: resource.clone(), namespace: namespace.to_owned() }
@@ -130,18 +161,38 @@ struct OnlyMetadata {
 
 impl Objects<'_> {
     /// Names an object of this kind in an error.
+    ///
+    /// ```
+    /// fn in_words(ingresses: &lagoon_task::Objects<'_>) -> String {
+    ///     ingresses.name("www").to_string() // Ingress "www" in namespace "shop-main"
+    /// }
+    /// ```
     #[must_use]
     pub fn name(&self, name: &str) -> ObjectName {
         ObjectName::new(&self.resource.kind, &self.namespace, name)
     }
 
     /// The cluster that they are in.
+    ///
+    /// ```
+    /// use lagoon_task::{Cluster, Objects};
+    ///
+    /// fn same_cluster<'a>(objects: &'a Objects<'_>) -> &'a Cluster {
+    ///     objects.cluster()
+    /// }
+    /// ```
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         self.cluster
     }
 
     /// The namespace.
+    ///
+    /// ```
+    /// fn is_in_main(objects: &lagoon_task::Objects<'_>) -> bool {
+    ///     objects.namespace().ends_with("-main")
+    /// }
+    /// ```
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -149,6 +200,13 @@ impl Objects<'_> {
 
     /// What `take` makes of each object, in the order of their names. An object is dropped before the next is read,
     /// and the record of who set which field (`managedFields`) is not passed on.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// let hosts = ingresses.list(|ingress| ingress["spec"]["rules"][0]["host"].to_string()).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn list<T>(&self, take: impl Fn(Value) -> T) -> Result<Vec<T>, ClusterError> {
         let read = |item: &RawValue| {
             let mut object: Value = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
@@ -161,6 +219,15 @@ impl Objects<'_> {
     }
 
     /// The metadata of each object, in the order of their names.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// for metadata in ingresses.list_metadata().await? {
+    ///     println!("{}", metadata.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn list_metadata(&self) -> Result<Vec<Metadata>, ClusterError> {
         let read = |item: &RawValue| {
             let object: OnlyMetadata = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
@@ -209,11 +276,28 @@ impl Objects<'_> {
     }
 
     /// The object of this name, if there is one.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// match ingresses.get("www").await? {
+    ///     Some(ingress) => println!("{}", ingress["spec"]),
+    ///     None => println!("there is none"),
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn get(&self, name: &str) -> Result<Option<Value>, ClusterError> {
         self.read(name, |path| path.get(name, &GetParams::default())).await
     }
 
     /// The metadata of the object of this name, if there is one. Its content is not sent.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// let is_there = ingresses.get_metadata("www").await?.is_some();
+    /// # Ok(()) }
+    /// ```
     pub async fn get_metadata(&self, name: &str) -> Result<Option<Metadata>, ClusterError> {
         let object: Option<OnlyMetadata> =
             self.read(name, |path| path.get_metadata(name, &GetParams::default())).await?;
@@ -237,11 +321,33 @@ impl Objects<'_> {
     }
 
     /// Creates an object and answers with what the server made of it.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// let ingress = serde_json::json!({
+    ///     "apiVersion": "networking.k8s.io/v1",
+    ///     "kind": "Ingress",
+    ///     "metadata": { "name": "www" },
+    ///     "spec": { "defaultBackend": { "service": { "name": "nginx", "port": { "number": 80 } } } },
+    /// });
+    /// let created = ingresses.create(&ingress).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn create(&self, object: &Value) -> Result<Value, ClusterError> {
         self.post(object, false).await
     }
 
     /// Asks whether an object could be created: everything is done but the keeping.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingress: &serde_json::Value, ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// if let Err(refused) = ingresses.could_create(ingress).await {
+    ///     println!("{refused}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn could_create(&self, object: &Value) -> Result<Value, ClusterError> {
         self.post(object, true).await
     }
@@ -253,6 +359,16 @@ impl Objects<'_> {
     }
 
     /// Replaces an object, if it is still of the `resourceVersion` that `object` carries.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// if let Some(mut ingress) = ingresses.get("www").await? {
+    ///     ingress["metadata"]["labels"]["example.com/seen"] = "yes".into();
+    ///     ingresses.replace(&ingress).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn replace(&self, object: &Value) -> Result<Value, ClusterError> {
         let name = Metadata::of(object).name;
         let request = self.path().replace(&name, &PostParams::default(), object.to_string().into_bytes());
@@ -261,6 +377,15 @@ impl Objects<'_> {
 
     /// Deletes an object, if it is still the very one that `seen` is of, unchanged. Objects that it owns are left to
     /// the cluster's garbage collector.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// if let Some(seen) = ingresses.get_metadata("www").await? {
+    ///     ingresses.delete(&seen).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn delete(&self, seen: &Metadata) -> Result<Deleted, ClusterError> {
         let uid = Some(seen.uid.clone());
         let resource_version = Some(seen.resource_version.clone()).filter(|version| !version.is_empty());
@@ -279,6 +404,14 @@ impl Objects<'_> {
 
     /// Waits for at most `within` until `done` is true of the object of this name; `None` is what it gets while there
     /// is none. Answers whether that came about.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// let within = std::time::Duration::from_secs(30);
+    /// let is_gone = ingresses.until("www", within, &|ingress| ingress.is_none()).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn until(
         &self,
         name: &str,

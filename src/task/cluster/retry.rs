@@ -13,6 +13,10 @@ use super::error::{certificate_problem, never_sent};
 use crate::task::output::Output;
 
 /// How long a request is tried again before the task gives up on it.
+///
+/// ```
+/// assert_eq!(lagoon_task::task::cluster::PATIENCE.as_secs(), 60);
+/// ```
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A refusal is given less time: only the moment in which the kubelet replaces the token. A server that has just come

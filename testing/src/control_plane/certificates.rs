@@ -21,6 +21,10 @@ pub(crate) struct Certificates {
     pub server: Identity,
     /// A client with all rights (group `system:masters`).
     pub admin: Identity,
+    /// What the kubelet stand-in shows.
+    pub kubelet: Identity,
+    /// What the API server shows the kubelet stand-in.
+    pub kubelet_client: Identity,
     /// The key that service account tokens are signed with.
     pub service_account_key: String,
     /// Its public half.
@@ -37,18 +41,18 @@ impl Certificates {
         let authority = parameters.self_signed(&key)?.pem();
         let issuer = Issuer::new(parameters, key);
 
-        let mut server = CertificateParams::new(vec!["localhost".to_owned(), "kubernetes.default.svc".to_owned()])?;
-        server.subject_alt_names.push(SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()));
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let mut admin = CertificateParams::default();
-        admin.distinguished_name = named("lagoon-task-testing-admin", Some("system:masters"));
-        admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let server = for_server(&["localhost", "kubernetes.default.svc"])?;
+        let kubelet = for_server(&["localhost"])?;
+        let admin = for_client(named("lagoon-task-testing-admin", Some("system:masters")));
+        let kubelet_client = for_client(named("lagoon-task-testing-kubelet-client", None));
 
         let service_account = new_key()?;
         Ok(Self {
             authority,
             server: signed(&server, &issuer)?,
             admin: signed(&admin, &issuer)?,
+            kubelet: signed(&kubelet, &issuer)?,
+            kubelet_client: signed(&kubelet_client, &issuer)?,
             service_account_key: service_account.serialize_pem(),
             service_account_public_key: service_account.public_key_pem(),
         })
@@ -57,6 +61,22 @@ impl Certificates {
 
 fn new_key() -> Result<KeyPair, Error> {
     Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// A server on this machine's loopback address, with these names too.
+fn for_server(names: &[&str]) -> Result<CertificateParams, Error> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut parameters = CertificateParams::new(names)?;
+    parameters.subject_alt_names.push(SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()));
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(parameters)
+}
+
+fn for_client(name: DistinguishedName) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = name;
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    parameters
 }
 
 fn signed(parameters: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Result<Identity, Error> {

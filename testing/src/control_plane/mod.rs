@@ -17,10 +17,12 @@ use base64::engine::general_purpose::STANDARD;
 use kube::Client;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::audit::{self, Request};
 use crate::error::Error;
+use crate::kubelet::{self, Kubelet};
 use binaries::Binaries;
 pub use binaries::KUBERNETES_VERSION;
 pub(crate) use certificates::{Certificates, Identity};
@@ -49,6 +51,9 @@ const AUDIT_POLICY: &str = r#"{
 /// Rights are enforced (RBAC), every request is in the audit log, and the `ClusterRoles` `view`, `edit` and `admin` have
 /// the rules that the controller-manager would aggregate into them.
 pub struct ControlPlane {
+    // First: its containers end before the servers do.
+    kubelet: OnceCell<kubelet::Started>,
+    kubelet_identity: Identity,
     api_server: Mutex<Server>,
     _etcd: Server,
     binaries: Binaries,
@@ -90,6 +95,8 @@ impl ControlPlane {
             ("ca.crt", &certificates.authority),
             ("server.crt", &certificates.server.certificate),
             ("server.key", &certificates.server.key),
+            ("kubelet-client.crt", &certificates.kubelet_client.certificate),
+            ("kubelet-client.key", &certificates.kubelet_client.key),
             ("service-account.key", &certificates.service_account_key),
             ("service-account.pub", &certificates.service_account_public_key),
             ("audit-policy.json", &AUDIT_POLICY.to_owned()),
@@ -113,6 +120,8 @@ impl ControlPlane {
             None,
         )?;
         let control_plane = Self {
+            kubelet: OnceCell::new(),
+            kubelet_identity: certificates.kubelet,
             api_server: Mutex::new(api_server),
             _etcd: etcd,
             binaries: binaries.clone(),
@@ -145,6 +154,22 @@ impl ControlPlane {
     /// What the API server shows its clients.
     pub(crate) fn server_identity(&self) -> &Identity {
         &self.server
+    }
+
+    /// The stand-in for a kubelet, which runs pods as processes of this machine; one a control plane, started when it is
+    /// first asked for.
+    pub async fn kubelet(&self) -> Result<Kubelet, Error> {
+        Ok(self.kubelet.get_or_try_init(|| kubelet::Started::new(self)).await?.kubelet())
+    }
+
+    /// What the kubelet stand-in shows its clients.
+    pub(crate) fn kubelet_identity(&self) -> &Identity {
+        &self.kubelet_identity
+    }
+
+    /// Where everything of this control plane lies, as long as it lives.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The port of the API server on 127.0.0.1. It stays the same when the server is restarted.
@@ -289,6 +314,10 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
         format!("--tls-cert-file={}", at("server.crt")),
         format!("--tls-private-key-file={}", at("server.key")),
         format!("--client-ca-file={}", at("ca.crt")),
+        format!("--kubelet-certificate-authority={}", at("ca.crt")),
+        format!("--kubelet-client-certificate={}", at("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", at("kubelet-client.key")),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--authorization-mode=RBAC".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", at("service-account.pub")),

@@ -22,9 +22,18 @@ use crate::error::Error;
 
 /// Accepts TLS with this identity.
 pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
-    let damaged = |error: &dyn std::fmt::Display| Error::Manifest(format!("a certificate is damaged: {error}"));
+    let (certificate, key) = parsed(identity)?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| damaged(&error))?)))
+}
+
+/// The certificate and key of an identity.
+pub(crate) fn parsed(identity: &Identity) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), Error> {
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(|e| damaged(&e))?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|e| damaged(&e))?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
-    Ok(TlsAcceptor::from(Arc::new(config.map_err(|e| damaged(&e))?)))
+    Ok((certificate, key))
+}
+
+pub(crate) fn damaged(error: &dyn std::fmt::Display) -> Error {
+    Error::Manifest(format!("a certificate is damaged: {error}"))
 }

@@ -1,10 +1,9 @@
 //! One task: its pod, its process, and what is left of it.
 
-mod log;
-mod mounts;
 mod running;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,16 +11,19 @@ use serde_json::Value;
 
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
-use crate::launcher::{DEPLOYER, LagoonEnvironment, create, pod, pods};
-use mounts::Mounts;
+use crate::kubelet::Launch;
+use crate::launcher::{DEPLOYER, LagoonEnvironment, TaskPod, create, pods};
 pub use running::{Finished, Running};
 
-/// What a task's pod runs.
+/// What a container runs.
 #[derive(Debug, Clone)]
 pub enum Program {
-    /// A binary of this machine. It is told with `--root` where its mounts are.
+    /// A binary of this machine. One that the [`Launcher`](crate::Launcher) runs is told with `--root` where its mounts
+    /// are, and runs as whoever runs the test: that takes no rights, and less time. In any other pod it has a root of its
+    /// own, with its mounts where the pod says, and the pod's user.
     Binary(PathBuf),
-    /// A container made with `buildah from`, run as user 10000 and group 0 with its mounts where a pod has them.
+    /// A container made with `buildah from`, run without capabilities as the pod's user and with its mounts where the pod
+    /// has them. Its program is `/task`, unless the pod has a command.
     Container(String),
 }
 
@@ -39,7 +41,7 @@ pub struct Task<'bench> {
     account: String,
     payload: Option<String>,
     arguments: Vec<String>,
-    /// What Lagoon sets; `None` takes a variable away.
+    /// What the test changes of the variables; `None` takes one away.
     variables: Vec<(String, Option<String>)>,
     legacy_mount: bool,
 }
@@ -106,26 +108,34 @@ impl<'bench> Task<'bench> {
         self
     }
 
-    /// Creates the pod and starts its process.
+    /// Creates the pod; the kubelet stand-in starts its process.
     pub async fn launch(self) -> Result<Running<'bench>, Error> {
         self.prepare().await?.start()
     }
 
-    /// Creates the pod with its mounts; its process is started later, when the test says so.
+    /// Creates the pod and waits for its mounts; its process is started later, when the test says so.
     pub async fn prepare(self) -> Result<Prepared<'bench>, Error> {
         let name = unique_name();
-        let lagoon = self.lagoon_variables(&name);
-        let image = match &self.program {
+        let variables = self.lagoon_variables(&name);
+        let program = match &self.program {
             Program::Binary(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             Program::Container(container) => container.clone(),
         };
-        let api = pods(self.control_plane, &self.environment.namespace)?;
-        let pod = create(&api, pod(&name, &image, &self.account, &lagoon)).await?;
-        let authority = self.control_plane.certificate_authority();
-        let mounts = Mounts::new(self.legacy_mount, authority, &self.environment.namespace)?;
-        let running = Running::new(self.control_plane, pod, self.account.clone(), mounts).await?;
-        let variables = self.process_variables(lagoon);
-        Ok(Prepared { running, program: self.program, arguments: self.arguments, variables })
+        // Its own, by which the kubelet stand-in knows the task.
+        let image = format!("{}:{name}", program.to_lowercase());
+        let kubelet = self.control_plane.kubelet().await?;
+        let launch = Arc::new(Launch::new(self.arguments, self.variables));
+        kubelet.add_task(image.clone(), self.program, launch.clone());
+        let (control_plane, account) = (self.control_plane, self.account);
+        let pod = TaskPod { name: &name, image: &image, account: &account, variables, legacy: self.legacy_mount };
+        let api = pods(control_plane, &self.environment.namespace)?;
+        let begun_at = control_plane.position();
+        let created = create(&api, pod.to_json()).await;
+        if created.is_err() {
+            kubelet.remove_image(&image);
+        }
+        let running = Running::new(control_plane, kubelet, image, created?, launch, begun_at).await?;
+        Ok(Prepared { running })
     }
 
     /// What remote-controller sets on the container.
@@ -150,38 +160,31 @@ impl<'bench> Task<'bench> {
         variables.push(("LAGOON_CONFIG_TOKEN_PORT", "2020".to_owned()));
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
-
-    /// What the process gets: the pod's variables, what the kubelet adds, and what the test changes.
-    fn process_variables(&self, lagoon: Vec<(String, String)>) -> Vec<(String, String)> {
-        let mut variables = lagoon;
-        variables.push(("KUBERNETES_SERVICE_HOST".to_owned(), "127.0.0.1".to_owned()));
-        variables.push(("KUBERNETES_SERVICE_PORT".to_owned(), self.control_plane.port().to_string()));
-        for (name, value) in &self.variables {
-            variables.retain(|(existing, _)| existing != name);
-            variables.extend(value.clone().map(|value| (name.clone(), value)));
-        }
-        variables
-    }
 }
 
 /// A task whose pod is there, and whose process is not.
 pub struct Prepared<'bench> {
     running: Running<'bench>,
-    program: Program,
-    arguments: Vec<String>,
-    variables: Vec<(String, String)>,
 }
 
 impl<'bench> Prepared<'bench> {
     /// The folder with the token and the certificate authority, for a test that spoils them.
     #[must_use]
     pub fn service_account_folder(&self) -> &Path {
-        self.running.mounts().service_account()
+        self.running.service_account_folder()
+    }
+
+    /// The folder that a binary is told of as its root, for files that a test adds to the task's image or mounts.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        // The pod's folder holds both: the root, and the volumes, of which the service account's is one.
+        let pod = self.service_account_folder().ancestors().nth(2);
+        pod.map(|folder| folder.join("root")).unwrap_or_default()
     }
 
     /// Starts the process.
     pub fn start(self) -> Result<Running<'bench>, Error> {
-        self.running.start(&self.program, &self.arguments, self.variables)
+        self.running.start()
     }
 }
 

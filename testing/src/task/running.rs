@@ -1,41 +1,41 @@
 //! A task while its process runs, and what is left of it.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use kube::api::DeleteParams;
+use serde_json::Value;
+use tokio::process::Command;
 
-use super::Program;
-use super::log::Log;
-use super::mounts::Mounts;
 use crate::PATIENCE;
 use crate::audit::Request;
 use crate::control_plane::ControlPlane;
 use crate::error::Error;
+use crate::kubelet::{self, ContainerState, Kubelet, Launch, Worker};
 use crate::launcher::pods;
-
-/// The shortest lifetime that the API server gives a token is ten minutes.
-const TOKEN_SECONDS: i64 = 3600;
 
 const RESULT_ANNOTATION: &str = "lagoon.sh/taskData";
 
 /// A task whose process has been started. Dropping it kills the process.
 pub struct Running<'bench> {
     control_plane: &'bench ControlPlane,
+    kubelet: Kubelet,
+    /// The task's own.
+    image: String,
     pod: Pod,
-    /// The service account that the pod runs as.
-    account: String,
-    mounts: Mounts,
-    child: Option<Child>,
-    log: Log,
-    /// Where the record of requests was when the pod was made: its own requests come after that.
+    launch: Arc<Launch>,
+    worker: Arc<Worker>,
+    process: Option<u32>,
+    /// The folder with the token and the certificate authority.
+    service_account: PathBuf,
+    /// Where the record of requests was before the pod was made: its own requests come after that.
     begun_at: usize,
 }
 
@@ -69,68 +69,37 @@ impl Finished {
 }
 
 impl<'bench> Running<'bench> {
-    /// A pod that is there and has its token, and whose process is not.
+    /// A pod that has its mounts, and whose process is not there.
     pub(super) async fn new(
         control_plane: &'bench ControlPlane,
+        kubelet: Kubelet,
+        image: String,
         pod: Pod,
-        account: String,
-        mounts: Mounts,
+        launch: Arc<Launch>,
+        begun_at: usize,
     ) -> Result<Self, Error> {
-        let begun_at = control_plane.position();
-        let running = Self { control_plane, pod, account, mounts, child: None, log: Log::default(), begun_at };
-        running.renew_token().await?;
-        running.set_phase("Running").await?;
-        Ok(running)
+        let mut prepared = launch.prepared.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, prepared.wait_for(Option::is_some)).await;
+        let worker = waited.ok().and_then(|worker| worker.ok()?.clone());
+        let what = || format!("the mounts of pod {}", pod.name_any());
+        let worker = worker.ok_or_else(|| Error::Waited { what: what(), log: String::new() })?;
+        // The two know each other only until then.
+        launch.prepared.send_replace(None);
+        let service_account = worker.service_account_folder().unwrap_or_default();
+        Ok(Self { control_plane, kubelet, image, pod, launch, worker, process: None, service_account, begun_at })
     }
 
-    pub(super) fn mounts(&self) -> &Mounts {
-        &self.mounts
-    }
-
-    pub(super) fn start(
-        mut self,
-        program: &Program,
-        arguments: &[String],
-        variables: Vec<(String, String)>,
-    ) -> Result<Self, Error> {
-        let mut command = self.command(program, arguments, variables);
-        let what = || format!("Starting {program:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(Error::process(what()))?;
-        if let Some(stdout) = child.stdout.take() {
-            self.log.read(stdout);
-        }
-        if let Some(stderr) = child.stderr.take() {
-            self.log.read(stderr);
-        }
-        self.child = Some(child);
-        Ok(self)
-    }
-
-    fn command(&self, program: &Program, arguments: &[String], variables: Vec<(String, String)>) -> Command {
-        let root = self.mounts.root();
-        match program {
-            Program::Binary(path) => {
-                let mut command = Command::new(path);
-                command.arg("--root").arg(root).args(arguments).env_clear().envs(variables);
-                command
+    /// Lets the kubelet stand-in start the process, and waits for it, which takes milliseconds.
+    pub(super) fn start(mut self) -> Result<Self, Error> {
+        let started = self.launch.when_started();
+        self.launch.may_start.send_replace(true);
+        match started.recv_timeout(PATIENCE) {
+            Ok(Ok(process)) => {
+                self.process = Some(process);
+                Ok(self)
             }
-            Program::Container(container) => {
-                let mut command = Command::new("buildah");
-                command.args(["--storage-driver", "vfs", "run", "--isolation", "chroot"]);
-                command.args(["--cap-drop", "ALL", "--user", "10000:0"]);
-                command.arg("-v").arg(format!("{}:/var/run/secrets:ro", root.join("var/run/secrets").display()));
-                for (name, value) in variables {
-                    command.arg("-e").arg(format!("{name}={value}"));
-                }
-                command.args([container, "--", "/task"]).args(arguments);
-                command
-            }
+            Ok(Err(error)) => Err(Error::process(format!("Starting {}", self.image))(error)),
+            Err(_) => Err(Error::Waited { what: "the task's process".to_owned(), log: String::new() }),
         }
     }
 
@@ -146,47 +115,44 @@ impl<'bench> Running<'bench> {
         self.pod.namespace().unwrap_or_default()
     }
 
-    /// The process id, for looking at the process while it runs.
+    /// The process id, for looking at the process while it runs. It may have ended by now; there is none when that has
+    /// been waited for.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
-        self.child.as_ref()?.id()
+        self.process
     }
 
     /// The token that the task has now.
     pub fn token(&self) -> Result<String, Error> {
-        self.mounts.token()
+        let file = self.service_account_folder().join("token");
+        std::fs::read_to_string(&file).map_err(Error::file(file))
     }
 
     /// Gives the pod a new token, bound to it, in place of the one it has, as the kubelet does.
     pub async fn renew_token(&self) -> Result<(), Error> {
-        let reference = BoundObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            name: Some(self.pod_name()),
-            uid: self.pod.uid(),
-        };
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                bound_object_ref: Some(reference),
-                expiration_seconds: Some(TOKEN_SECONDS),
-                ..TokenRequestSpec::default()
-            },
-            ..TokenRequest::default()
-        };
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.control_plane.client()?, &self.namespace());
-        let answer = accounts.create_token_request(&self.account, &PostParams::default(), &request).await;
-        let status = answer.map_err(Error::request(format!("Asking for a token of {}", self.account)))?.status;
-        let token = status.map(|status| status.token).unwrap_or_default();
-        self.write_token(&token)
+        let client = self.control_plane.client()?;
+        let token = kubelet::token(&client, &self.pod, &ServiceAccountTokenProjection::default()).await;
+        let what = || format!("Asking for a token of pod {}", self.pod_name());
+        self.write_token(&token.map_err(|error| Error::request(what())(error))?)
     }
 
     /// Puts `token` where the task reads its token.
     pub fn write_token(&self, token: &str) -> Result<(), Error> {
-        self.mounts.write_token(token)
+        let folder = self.service_account_folder();
+        let unfinished = folder.join("token.unfinished");
+        std::fs::write(&unfinished, token).map_err(Error::file(&unfinished))?;
+        // By renaming, as the kubelet does: the task never sees half of it.
+        std::fs::rename(&unfinished, folder.join("token")).map_err(Error::file(&unfinished))
     }
 
-    /// Deletes the task's pod object; the process goes on.
+    /// The folder with the token and the certificate authority.
+    pub(super) fn service_account_folder(&self) -> &Path {
+        &self.service_account
+    }
+
+    /// Deletes the task's pod object; the process goes on, as that of a kubelet which has not heard of it.
     pub async fn delete_pod(&self) -> Result<(), Error> {
+        self.launch.survives_deletion.store(true, Ordering::SeqCst);
         let api = pods(self.control_plane, &self.namespace())?;
         let parameters = DeleteParams::default().grace_period(0);
         api.delete(&self.pod_name(), &parameters).await.map(drop).map_err(Error::request("Deleting the task's pod"))
@@ -194,13 +160,13 @@ impl<'bench> Running<'bench> {
 
     /// Waits until the task has printed a line that contains `text`.
     pub async fn wait_for_line(&self, text: &str) -> Result<(), Error> {
-        self.log.wait_for_line(text).await
+        self.worker.task_log().wait_for_line(text).await
     }
 
     /// Sends a signal by its name, like `TERM`. A process that has ended gets none.
     pub async fn signal(&self, signal: &str) -> Result<(), Error> {
-        // Without an id `kill` would take this very process and all of its group.
-        let Some(id) = self.process_id() else { return Ok(()) };
+        // Once it has ended another process may have its id.
+        let Some(id) = self.worker.task_process() else { return Ok(()) };
         let id = id.to_string();
         let status = Command::new("kill").args(["-s", signal, &id]).status().await;
         status.map(drop).map_err(Error::process(format!("Sending SIG{signal}")))
@@ -208,45 +174,52 @@ impl<'bench> Running<'bench> {
 
     /// Waits until the process has ended; answers how, and nothing else is done.
     pub async fn exit(&mut self) -> Result<ExitStatus, Error> {
-        let Some(child) = &mut self.child else { return Ok(ExitStatus::default()) };
-        match tokio::time::timeout(PATIENCE, child.wait()).await {
-            Ok(status) => status.map_err(Error::process("Waiting for the task's process")),
-            Err(_) => Err(Error::Waited { what: "the end of the task".to_owned(), log: self.log.text() }),
-        }
+        let mut states = self.worker.states();
+        let ended = states.wait_for(|state| matches!(state.containers[0], ContainerState::Ended { .. }));
+        let waited = tokio::time::timeout(PATIENCE, ended).await;
+        let exit = waited.ok().and_then(|state| match &state.ok()?.containers[0] {
+            ContainerState::Ended { exit, .. } => *exit,
+            _ => None,
+        });
+        self.process = self.process.filter(|_| exit.is_none());
+        exit.ok_or_else(|| Error::Waited { what: "the end of the task".to_owned(), log: self.worker.task_log().text() })
     }
 
-    /// Waits until the process has ended, sets the pod's phase as the kubelet does, and collects what is left.
+    /// Waits until the process has ended and the pod's status says so, and collects what is left.
     pub async fn finish(mut self) -> Result<Finished, Error> {
         let status = self.exit().await?;
-        self.log.until_ended().await;
-        // Gone when the test has deleted it.
-        let _ = self.set_phase(if status.success() { "Succeeded" } else { "Failed" }).await;
+        let log = self.worker.task_log().text();
+        if tokio::time::timeout(PATIENCE, self.worker.until_settled()).await.is_err() {
+            return Err(Error::Waited { what: format!("the end in the status of pod {}", self.pod_name()), log });
+        }
         let api = pods(self.control_plane, &self.namespace())?;
         let pod = api.get_opt(&self.pod_name()).await.map_err(Error::request("Reading the task's pod"))?;
         let metadata = pod.map(|pod| pod.metadata).unwrap_or_default();
         let annotation = metadata.annotations.unwrap_or_default().remove(RESULT_ANNOTATION);
         let decoded = annotation.as_ref().and_then(|value| STANDARD.decode(value).ok());
         let pod_name = self.pod_name();
-        let user = format!("system:serviceaccount:{}:{}", self.namespace(), self.account);
+        let account = self.pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or_default();
+        let user = format!("system:serviceaccount:{}:{account}", self.namespace());
+        let last_word = self.worker.termination_file();
         Ok(Finished {
             exit_code: status.code(),
             signal: status.signal(),
-            log: self.log.text(),
+            log,
             annotation,
             result: decoded.and_then(|json| serde_json::from_slice(&json).ok()),
             labels: metadata.labels.unwrap_or_default(),
-            termination_message: self.mounts.termination_message()?,
+            termination_message: std::fs::read_to_string(&last_word).map_err(Error::file(last_word))?,
             requests: self
                 .control_plane
                 .requests_since(self.begun_at, |request| request.pod == pod_name && request.user == user)
                 .await?,
         })
     }
+}
 
-    async fn set_phase(&self, phase: &str) -> Result<(), Error> {
-        let api = pods(self.control_plane, &self.namespace())?;
-        let patch = Patch::Merge(json!({ "status": { "phase": phase } }));
-        let patched = api.patch_status(&self.pod_name(), &PatchParams::default(), &patch).await;
-        patched.map(drop).map_err(Error::request(format!("Setting the task's pod to {phase}")))
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.worker.kill();
+        self.kubelet.remove_image(&self.image);
     }
 }

@@ -1,7 +1,5 @@
 //! `examples/lagoon_api.rs` as the real process that Lagoon would start.
 
-use std::path::Path;
-
 use lagoon_task_testing::{Finished, KeyKind, LagoonApiServer, LagoonSsh, Launcher, Recorder, Task};
 use serde_json::{Value, json};
 
@@ -36,8 +34,7 @@ async fn launch(
         task = task.variable(name, value);
     }
     let prepared = change(task).prepare().await.unwrap();
-    // Its service account is at var/run/secrets/kubernetes.io/serviceaccount.
-    let root = prepared.service_account_folder().ancestors().nth(5).map(Path::to_owned).unwrap();
+    let root = prepared.root();
     put(&root, "var/run/secrets/lagoon/ssh/ssh-privatekey", &ssh.private_key(KeyKind::Ed25519).unwrap());
     put(&root, "etc/ssl/certs/ca-certificates.crt", api.certificate_authority());
     put(&root, "etc/ssh/ssh_known_hosts", &ssh.known_hosts_line(KeyKind::Ed25519).unwrap());
