@@ -126,7 +126,7 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
         ready = switch.prepare() => ready?,
         () = task.stopping() => return Err(SwitchError::Stopped.into()),
     };
-    fits(task, &asked.result(&switch.would_move(&ready).await?))?;
+    fits(&asked.result(&switch.would_move(&ready).await?))?;
     if asked.dry_run {
         return show(task, &switch, &ready).await;
     }
@@ -140,8 +140,8 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
 }
 
 /// Whether Lagoon can take the result is found out before anything moves.
-fn fits(task: &Context, result: &DirectResult) -> Result<(), Failure> {
-    match report::encode(result, &task.output) {
+fn fits(result: &DirectResult) -> Result<(), Failure> {
+    match report::encode(result) {
         Err(error @ ReportError::TooLarge { .. }) => Err(Failure::new(format!("{error} {AFTER}"))),
         _ => Ok(()),
     }

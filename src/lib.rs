@@ -5,22 +5,26 @@
 //!
 //! ```no_run
 //! use std::process::ExitCode;
-//! use lagoon_task::{Context, run};
+//! use lagoon_task::{Argument, Context, Definition, arguments};
 //!
-//! #[derive(serde::Deserialize)]
-//! struct Arguments {
-//!     name: String,
+//! arguments! {
+//!     struct Chosen {
+//!         name: String = Argument::string("Who is greeted").pattern("[A-Z].{0,30}", "a name with a capital"),
+//!     }
 //! }
 //!
 //! fn main() -> ExitCode {
-//!     run("greeter/1.0", async |task: Context| {
-//!         let arguments: Arguments = task.payload()?;
-//!         task.step(format!("Greeting {}", arguments.name));
-//!         task.report(&serde_json::json!({ "greeting": format!("Hello, {}!", arguments.name) })).await?;
+//!     let definition = Definition::new("Greet", "Greets someone, and hands Lagoon the greeting.");
+//!     definition.run("greeter/1.0", async |task: Context, Chosen { name }| {
+//!         task.step(format!("Greeting {name}"));
+//!         task.report(&serde_json::json!({ "greeting": format!("Hello, {name}!") })).await?;
 //!         Ok("Lagoon has the greeting.".to_owned())
 //!     })
 //! }
 //! ```
+//!
+//! `IMAGE --definition` prints what makes it known to Lagoon. A task that Lagoon starts itself, with a payload of its
+//! own, has no definition: it begins with [`run`].
 //!
 //! It also holds Lagoon's best-known task, the active/standby switch: [`activestandby`].
 
@@ -37,6 +41,7 @@ pub mod lagoon;
 pub mod switch;
 pub mod task;
 
+pub use task::arguments::{Argument, ArgumentValue, Definition, Permission, TypedArguments};
 pub use task::cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
 pub use task::context::Context;
 pub use task::environment::{Environment, EnvironmentError, Variable};

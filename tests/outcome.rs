@@ -2,10 +2,14 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test, though without the harness")]
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lagoon_task::{Context, Failure, run};
-use lagoon_task_testing::{ControlPlane, Finished, Launcher};
+use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher};
 use serde_json::json;
 
 const SECRET: &str = "a-secret-0f-the-task";
@@ -13,11 +17,13 @@ const SECRET: &str = "a-secret-0f-the-task";
 #[derive(serde::Deserialize)]
 struct Arguments {
     act: String,
+    #[serde(default)]
+    text: String,
 }
 
 /// The task: it does what its payload names.
 async fn act(task: Context) -> Result<String, Failure> {
-    let Arguments { act } = task.payload()?;
+    let Arguments { act, text } = task.payload()?;
     task.output.register_secret(SECRET);
     match act.as_str() {
         "panic" => panic!("{SECRET}"),
@@ -34,6 +40,17 @@ async fn act(task: Context) -> Result<String, Failure> {
             task.say(format!("{SECRET} {token} {}", &token[..20]));
             task.report(&json!({ "secret": SECRET, "token": token })).await?;
             return Ok(format!("Done with {SECRET}."));
+        }
+        "show a text" => {
+            task.say(&text);
+            task.step(&text);
+            let mut lines = task.output.lines();
+            for piece in text.as_bytes().chunks(3) {
+                lines.write_all(piece)?;
+            }
+            drop(lines);
+            task.report(&json!({ "text": text })).await?;
+            return Ok(text.replace('\n', " "));
         }
         "report too much" => task.report(&json!({ "much": "x".repeat(200_000) })).await?,
         "report nothing" => task.report(&json!({})).await?,
@@ -89,7 +106,46 @@ async fn all_tests() -> usize {
         check(&finished);
         println!("test {name} ... ok");
     }
-    tests.len()
+    what_lagoon_hands_over_is_hidden(&launcher, &environment, &this_test).await;
+    println!("test what_lagoon_hands_over_is_hidden ... ok");
+    tests.len() + 1
+}
+
+/// The site's variables, the SSH key and the dynamic secrets, as they are and encoded, wherever the task shows them.
+async fn what_lagoon_hands_over_is_hidden(launcher: &Launcher<'_>, environment: &LagoonEnvironment, task: &Path) {
+    let secrets = ["project-word-1", "environment-word-2", "c3NoLWtleS1saW5l", "dynamic word 3"];
+    let encoded = secrets.map(|secret| STANDARD.encode(format!("user:{secret}")));
+    let in_urls = secrets.map(|secret| secret.replace(' ', "%20").replace('-', "%2D"));
+    let text =
+        [secrets.join("\n"), encoded.join("\n"), in_urls.join("\n"), "enabled outcome-main".to_owned()].join("\n");
+    let variable = |value: &str| json!([{ "name": "SITE", "value": value, "scope": "build" }]).to_string();
+    let prepared = launcher
+        .task(environment, task)
+        .payload(&json!({ "act": "show a text", "text": text }))
+        .variable("LAGOON_PROJECT_VARIABLES", variable(&format!("enabled\noutcome-main\n{}", secrets[0])))
+        .variable("LAGOON_ENVIRONMENT_VARIABLES", variable(secrets[1]))
+        .prepare()
+        .await
+        .unwrap();
+    let mounted = prepared.service_account_folder().ancestors().nth(2).unwrap().join("lagoon");
+    for (file, content) in [("ssh/ssh-privatekey", secrets[2]), ("dynamic/mail/password", secrets[3])] {
+        let file = mounted.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, format!("{content}\n")).unwrap();
+    }
+    let finished = prepared.start().unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let result = finished.result.unwrap().to_string();
+    for shown in [&finished.log, &finished.termination_message, &result] {
+        for secret in
+            secrets.iter().chain(&encoded.each_ref().map(String::as_str)).chain(&in_urls.each_ref().map(String::as_str))
+        {
+            assert!(!shown.contains(secret), "{secret}: {shown}");
+        }
+        assert!(shown.contains("[hidden]") && shown.contains("enabled outcome-main"), "{shown}");
+    }
+    let told = "The task's result held a secret. Lagoon has been given [hidden] in its place.\n";
+    assert!(finished.log.contains(told), "{}", finished.log);
 }
 
 fn calm(finished: &Finished) {
@@ -108,7 +164,8 @@ fn secrets_are_hidden(finished: &Finished) {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     // The start of a token is none.
     assert!(finished.log.starts_with("[hidden] [hidden] ey"), "{}", finished.log);
-    assert!(finished.log.ends_with("Done with [hidden].\n"), "{}", finished.log);
+    let told = "The task's result held a secret. Lagoon has been given [hidden] in its place.\nDone with [hidden].\n";
+    assert!(finished.log.ends_with(told), "{}", finished.log);
     assert_eq!(finished.result, Some(json!({ "secret": "[hidden]", "token": "[hidden]" })));
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::arguments::{self, ArgumentsError, TypedArguments};
 use super::cluster::{Cluster, ConnectError};
 use super::environment::Environment;
 use super::mounts::Mounts;
@@ -14,6 +15,7 @@ use super::outcome::Failure;
 use super::output::Output;
 use super::payload::{self, PayloadError};
 use super::report::{self, Progress};
+use super::secrets;
 #[cfg(feature = "lagoon-api")]
 use crate::lagoon::{LagoonApi, LagoonConnectError};
 
@@ -34,7 +36,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Puts a context together; `name` becomes the User-Agent, `stopping` turns true when the task is to stop.
+    /// Puts a context together, and registers with `output` what is secret in `mounts` and in the site's variables.
+    /// `name` becomes the User-Agent, `stopping` turns true when the task is to stop.
     #[must_use]
     pub fn new(
         name: &'static str,
@@ -43,6 +46,8 @@ impl Context {
         output: Output,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        secrets::register_mounted(&mounts, &output);
+        secrets::register_variables(&environment, &output);
         let (cluster, progress) = (OnceLock::new(), OnceLock::new());
         Self {
             environment,
@@ -60,6 +65,13 @@ impl Context {
     /// The payload, as the task's own type.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         payload::decode(self.environment.payload.as_deref())
+    }
+
+    /// The arguments of a task that a user has started, as a struct made by [`arguments!`](crate::arguments).
+    /// [`Definition::run`](crate::Definition::run) has them read already.
+    pub fn arguments<Arguments: TypedArguments>(&self) -> Result<Arguments, ArgumentsError> {
+        let Environment { payload, git_branch, .. } = &self.environment;
+        arguments::read(payload.as_deref(), git_branch.as_deref(), &self.output)
     }
 
     /// The cluster, with the deployer's rights. Nothing is sent by asking for it.
@@ -101,9 +113,23 @@ impl Context {
 
     /// Hands Lagoon the task's result. Only when this has succeeded may the task succeed: Lagoon shows a task that
     /// exits 0 without its result as running for ever.
+    ///
+    /// Secrets in it are hidden inside the strings that hold them, and the user is told so.
     pub async fn report(&self, result: &impl Serialize) -> Result<(), Failure> {
+        let (safe, hidden) = report::without_secrets(result, &self.output)?;
+        self.report_as_it_is(&safe).await?;
+        if hidden {
+            self.say("The task's result held a secret. Lagoon has been given [hidden] in its place.");
+        }
+        Ok(())
+    }
+
+    /// Hands Lagoon a result in which nothing is hidden. For one that Lagoon acts on and that holds only what everyone
+    /// may know, such as names of environments and hosts: a site's variable may well have the same value, and a hidden
+    /// name would be a wrong one.
+    pub async fn report_as_it_is(&self, result: &impl Serialize) -> Result<(), Failure> {
         let Environment { namespace, pod_name, .. } = &self.environment;
-        report::annotate(self.cluster()?, &self.output, namespace, pod_name, result).await?;
+        report::annotate(self.cluster()?, namespace, pod_name, result).await?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What every task image needs.
 
+pub mod arguments;
 pub mod cluster;
 pub mod context;
 pub mod environment;
@@ -9,3 +10,4 @@ pub mod output;
 pub mod payload;
 pub mod redaction;
 pub mod report;
+mod secrets;

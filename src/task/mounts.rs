@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 const SERVICE_ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 const LEGACY_DEPLOYER: &str = "var/run/secrets/lagoon/deployer";
-const TERMINATION_LOG: &str = "dev/termination-log";
 const SSH_KEY: &str = "var/run/secrets/lagoon/ssh/ssh-privatekey";
+const DYNAMIC_SECRETS: &str = "var/run/secrets/lagoon/dynamic";
+const TERMINATION_LOG: &str = "dev/termination-log";
 const CERTIFICATE_AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
 
@@ -110,6 +111,15 @@ impl Mounts {
         self.root.join(KNOWN_HOSTS)
     }
 
+    /// The files that hold secrets: the deployer's tokens, the SSH key, and each key of each dynamic secret.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let tokens = [SERVICE_ACCOUNT, LEGACY_DEPLOYER].map(|folder| self.root.join(folder).join("token"));
+        let secrets = entries(&self.root.join(DYNAMIC_SECRETS));
+        let dynamic = secrets.iter().flat_map(|secret| entries(secret));
+        tokens.into_iter().chain([self.root.join(SSH_KEY)]).chain(dynamic).filter(|path| path.is_file()).collect()
+    }
+
     /// The file whose content Kubernetes shows as the container's termination message, if there is one.
     ///
     /// ```
@@ -122,6 +132,14 @@ impl Mounts {
         let path = self.root.join(TERMINATION_LOG);
         path.exists().then_some(path)
     }
+}
+
+/// What is in a folder, without the folders whose names begin with two dots: the kubelet keeps the files of a volume in
+/// them, and links to those by the keys' own names.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let is_the_kubelets = |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"..");
+    entries.flatten().filter(|entry| !is_the_kubelets(entry)).map(|entry| entry.path()).collect()
 }
 
 fn holds_text(path: &Path) -> bool {

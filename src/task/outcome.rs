@@ -17,6 +17,9 @@ use super::output::Output;
 /// Kubernetes cuts a termination message off after this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
 
+const DEFINITION_HELP: &str = "\n  --definition [IMAGE] [--project ID | --environment ID | --group NAME | --system-wide]\n              \
+    print the mutation that makes the task known to Lagoon's API";
+
 const PANIC_SENTENCE: &str = "The task stopped because of a fault in its own program. This is not caused by the site; \
     please tell your Lagoon administrator. It is safe to run the task again.";
 
@@ -69,6 +72,17 @@ pub fn run<Task>(name: &'static str, task: Task) -> ExitCode
 where
     Task: AsyncFnOnce(Context) -> Result<String, Failure>,
 {
+    run_defined(name, None, task)
+}
+
+/// Makes the text for `--definition` from what follows it on the command line.
+pub(super) type Describe<'definition> = &'definition dyn Fn(Vec<OsString>) -> Result<String, Failure>;
+
+/// The same for a task that may have a definition to print.
+pub(super) fn run_defined<Task>(name: &'static str, definition: Option<Describe>, task: Task) -> ExitCode
+where
+    Task: AsyncFnOnce(Context) -> Result<String, Failure>,
+{
     let output = Output::stdout();
     let root = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(Arguments::Run { root }) => root,
@@ -76,7 +90,8 @@ where
             output.say(format!(
                 "{name}: an image for a Lagoon advanced task. Lagoon starts it with everything it needs in its \
                  environment.\n\nOptions:\n  --root DIR  look for the mounted credentials below DIR instead of /\n  \
-                 --help      show this\n  --version   show the version"
+                 --help      show this\n  --version   show the version{}",
+                if definition.is_some() { DEFINITION_HELP } else { "" }
             ));
             return ExitCode::SUCCESS;
         }
@@ -84,12 +99,28 @@ where
             output.say(name);
             return ExitCode::SUCCESS;
         }
+        Ok(Arguments::Definition { target }) => return describe(&output, definition, target),
         Err(failure) => return end(&output, &Mounts::below("/"), Err(failure)),
     };
     let mounts = Mounts::below(root);
     calm_panics(output.clone(), mounts.clone());
     let outcome = start(name, task, &mounts, &output);
     end(&output, &mounts, outcome)
+}
+
+/// Prints the task's definition, which needs nothing of a pod.
+fn describe(output: &Output, definition: Option<Describe>, target: Vec<OsString>) -> ExitCode {
+    let undefined = || Err(Failure::new("This task has no definition to print: it is not one that users start."));
+    match definition.map_or_else(undefined, |definition| definition(target)) {
+        Ok(text) => {
+            output.say(text);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            output.say_failure(failure.sentence());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Reads the environment and runs the task on a runtime with a single thread.
@@ -170,6 +201,7 @@ fn calm_panics(output: Output, mounts: Mounts) {
 #[derive(Debug, PartialEq, Eq)]
 enum Arguments {
     Run { root: PathBuf },
+    Definition { target: Vec<OsString> },
     Help,
     Version,
 }
@@ -183,6 +215,7 @@ impl Arguments {
                     let folder = arguments.next().ok_or_else(|| Failure::new("--root needs a folder after it."))?;
                     root = PathBuf::from(folder);
                 }
+                Some("--definition") => return Ok(Self::Definition { target: arguments.collect() }),
                 Some("--help") => return Ok(Self::Help),
                 Some("--version") => return Ok(Self::Version),
                 _ => return Err(Failure::new("The command line has an argument that is not known; see --help.")),

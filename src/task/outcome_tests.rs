@@ -44,6 +44,22 @@ fn help_and_version_are_known_wherever_they_stand() {
 }
 
 #[test]
+fn definition_takes_the_rest_of_the_command_line() {
+    let target = ["image", "--project", "42", "--help"].map(OsString::from).to_vec();
+    assert_eq!(parse(&["--definition", "image", "--project", "42", "--help"]), Ok(Arguments::Definition { target }));
+    assert_eq!(parse(&["--root", "/a", "--definition"]), Ok(Arguments::Definition { target: Vec::new() }));
+}
+
+#[test]
+fn a_task_without_a_definition_says_so() {
+    let shared = Shared::default();
+    let code = describe(&Output::new(shared.clone(), false), None, Vec::new());
+    let log = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log, "This task has no definition to print: it is not one that users start.\n");
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
+}
+
+#[test]
 fn an_unknown_argument_is_refused_and_not_repeated() {
     let refusal = Failure::new("The command line has an argument that is not known; see --help.");
     for arguments in [&["--token=MARKER"][..], &["MARKER"], &[""], &["-h"], &["--root", "/a", "/b"], &["--root=/a"]] {

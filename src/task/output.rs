@@ -6,10 +6,13 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::redaction::Redactor;
+use super::redaction::{Redactor, SecretStream};
 
 /// Lagoon's task monitor takes a log that holds this text for one that it could not read, and ships no log at all.
 const TAKEN_FOR_A_MISSING_LOG: &str = "unable to retrieve container logs for containerd";
+
+/// A line that does not end is shown in parts of about this many bytes.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// Says the same; what stands around it cannot join it to the text above again.
 const HARMLESS: &str = "unable to retrieve the container logs for containerd";
@@ -45,9 +48,9 @@ impl Output {
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    /// Registers a secret: from now on it is shown as `[hidden]`. Of a secret with several lines each line is hidden.
-    /// Secrets of fewer than four bytes are not hidden.
-    pub fn register_secret(&self, secret: &str) {
+    /// Registers a secret: from now on it is shown as `[hidden]`, also where it is encoded (see [`Redactor`]). Of a secret
+    /// with several lines each line is hidden. Secrets of fewer than four bytes are not hidden.
+    pub fn register_secret(&self, secret: impl AsRef<[u8]>) {
         self.lock().redactor.add(secret);
     }
 
@@ -79,6 +82,28 @@ impl Output {
         }
     }
 
+    /// A writer for text that comes in pieces, such as the output of another program. Each line is shown when it is
+    /// complete; secrets are hidden wherever the pieces were cut.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use lagoon_task::Output;
+    ///
+    /// let output = Output::new(std::io::stdout(), false);
+    /// output.register_secret("hunter22");
+    /// let mut lines = output.lines();
+    /// lines.write_all(b"the password is hun")?;
+    /// lines.write_all(b"ter22\nand so ")?;
+    /// lines.write_all(b"on")?;
+    /// drop(lines); // shows the last line, which has no end
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        let secrets = self.lock().redactor.stream();
+        Lines { output: self.clone(), secrets, line: Vec::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while a line is written leaves nothing behind that the next line could stumble over.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +112,13 @@ impl Output {
 
 impl Inner {
     fn write(&mut self, text: &str, colour: &str) {
-        let safe = self.redactor.hide(text).replace(TAKEN_FOR_A_MISSING_LOG, HARMLESS);
+        let safe = self.redactor.hide(text);
+        self.write_safe(&safe, colour);
+    }
+
+    /// Writes lines without secrets.
+    fn write_safe(&mut self, safe: &str, colour: &str) {
+        let safe = safe.replace(TAKEN_FOR_A_MISSING_LOG, HARMLESS);
         let mut lines = String::with_capacity(safe.len() + 16);
         for line in safe.lines() {
             let line = escape(line);
@@ -97,6 +128,53 @@ impl Inner {
         // A reader that went away must not end the task half way.
         let _ = self.writer.write_all(lines.as_bytes()).and_then(|()| self.writer.flush());
     }
+}
+
+/// Shows text that comes in pieces, line by line; made by [`Output::lines`].
+///
+/// Bytes that are no UTF-8 are shown as U+FFFD. A line of more than 64 KiB is shown in parts.
+pub struct Lines {
+    output: Output,
+    secrets: SecretStream,
+    /// The line that has not ended yet, without secrets.
+    line: Vec<u8>,
+}
+
+impl Write for Lines {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        let mut inner = self.output.lock();
+        // A token may have been renewed since the last piece.
+        inner.redactor.renew(&mut self.secrets);
+        for part in piece.chunks(LONGEST_LINE) {
+            self.secrets.push(part, &mut self.line);
+            let complete = match self.line.iter().rposition(|byte| *byte == b'\n') {
+                Some(end) => end + 1,
+                None if self.line.len() > LONGEST_LINE => whole_characters(&self.line),
+                None => continue,
+            };
+            let lines: Vec<u8> = self.line.drain(..complete).collect();
+            inner.write_safe(&String::from_utf8_lossy(&lines), "");
+        }
+        Ok(piece.len())
+    }
+
+    /// Does nothing: what is held back may be the beginning of a secret, and is shown when more comes or at the end.
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.secrets.finish(&mut self.line);
+        self.output.lock().write_safe(&String::from_utf8_lossy(&self.line), "");
+    }
+}
+
+/// How many bytes of `line` do not end in the middle of a character.
+fn whole_characters(line: &[u8]) -> usize {
+    let character_begins = |byte: &u8| !(0x80..0xc0).contains(byte);
+    line.len() - line.iter().rev().take(4).position(character_begins).map_or(0, |follow| follow + 1)
 }
 
 /// `text` on one line: control characters, and characters that change the direction of text, are written as escapes.
@@ -119,7 +197,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Line and paragraph separators, and the marks that reorder text (Unicode's bidirectional controls).
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

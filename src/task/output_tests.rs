@@ -211,6 +211,59 @@ fn a_panic_while_a_text_is_formatted_can_still_be_told() {
     assert_eq!(shown.text(), "while formatting\nformatted\nwhile formatting\nformatted\n");
 }
 
+#[test]
+fn text_in_pieces_is_shown_line_by_line_without_secrets() {
+    let (output, shown) = output(false);
+    output.register_secret("hunter22");
+    let mut lines = output.lines();
+    lines.write_all(b"one\nit is hun").unwrap();
+    assert_eq!(shown.text(), "one\n");
+    output.say("said in between");
+    lines.write_all(b"ter22\x1b[2J\r\n\xff and \xc3").unwrap();
+    lines.write_all(b"\xa9").unwrap();
+    lines.flush().unwrap();
+    drop(lines);
+    assert_eq!(shown.text(), "one\nsaid in between\nit is [hidden]\\u{1b}[2J\n\u{fffd} and \u{e9}\n");
+}
+
+#[test]
+fn a_secret_that_is_registered_later_is_hidden_in_text_in_pieces_too() {
+    let (output, shown) = output(false);
+    let mut lines = output.lines();
+    lines.write_all(b"the token\n").unwrap();
+    output.register_secret("renewed-token");
+    lines.write_all(b"a renewed-").unwrap();
+    lines.write_all(b"token\n").unwrap();
+    assert_eq!(shown.text(), "the token\na [hidden]\n");
+}
+
+#[test]
+fn a_line_without_end_is_shown_in_parts_between_two_characters() {
+    let (output, shown) = output(false);
+    let mut lines = output.lines();
+    let text = format!("x{}", "\u{e9}".repeat(LONGEST_LINE));
+    text.as_bytes().chunks(1000).for_each(|piece| lines.write_all(piece).unwrap());
+    assert!(lines.line.len() <= LONGEST_LINE);
+    assert!(!shown.text().is_empty());
+    drop(lines);
+    assert_eq!(shown.text().replace('\n', ""), text);
+    assert!(!output.hide_secrets(&shown.text()).contains('\u{fffd}'));
+}
+
+#[test]
+fn whole_characters_end_before_one_that_is_cut() {
+    for (line, whole) in [
+        (&b""[..], 0),
+        (b"ab", 1),
+        (b"a\xc3\xa9", 1),
+        (b"a\xc3", 1),
+        (b"a\xf0\x9f\x94", 1),
+        (b"\x80\x80\x80\x80\x80", 5),
+    ] {
+        assert_eq!(whole_characters(line), whole, "{line:?}");
+    }
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     prop::collection::vec(any::<char>(), 0..80).prop_map(|characters| characters.into_iter().collect())
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, ClusterError, ObjectName};
@@ -44,10 +44,9 @@ const LONGEST_LABEL: usize = 63;
 /// Why a result did not get to Lagoon.
 ///
 /// ```
-/// use lagoon_task::{Output, ReportError};
+/// use lagoon_task::ReportError;
 ///
-/// let nothing = serde_json::json!({});
-/// let error = lagoon_task::task::report::encode(&nothing, &Output::stdout()).unwrap_err();
+/// let error = lagoon_task::task::report::encode(&serde_json::json!({})).unwrap_err();
 /// assert!(matches!(error, ReportError::Empty));
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -67,32 +66,47 @@ pub enum ReportError {
         /// Bytes of the annotation's name and value.
         bytes: usize,
     },
+    /// A secret runs over several of its fields, so that it cannot be hidden inside one.
+    #[error(
+        "The task's result holds a secret that cannot be hidden without damage to the result, so Lagoon does not get it."
+    )]
+    Secret,
     /// The pod could not be annotated.
     #[error("Lagoon did not get the task's result. {0}.")]
     Pod(#[from] ClusterError),
 }
 
-/// The value of [`RESULT_ANNOTATION`] for a result: standard base64, padded, of its JSON, with secrets hidden.
+/// The value of [`RESULT_ANNOTATION`] for a result, as it is: standard base64, padded, of its JSON.
 ///
 /// ```
-/// use lagoon_task::Output;
 /// use lagoon_task::task::report::encode;
 ///
-/// let annotation = encode(&serde_json::json!({ "pages": 3 }), &Output::stdout()).unwrap();
-/// assert_eq!(annotation, "eyJwYWdlcyI6M30=");
+/// assert_eq!(encode(&serde_json::json!({ "pages": 3 })).unwrap(), "eyJwYWdlcyI6M30=");
 /// ```
-pub fn encode(result: &impl Serialize, output: &Output) -> Result<String, ReportError> {
-    let mut value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
+pub fn encode(result: &impl Serialize) -> Result<String, ReportError> {
+    let value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
     if is_empty(&value) {
         return Err(ReportError::Empty);
     }
-    hide_secrets(&mut value, output);
     let encoded = STANDARD.encode(value.to_string());
     let bytes = RESULT_ANNOTATION.len() + encoded.len();
     if bytes > ANNOTATIONS_LIMIT {
         return Err(ReportError::TooLarge { bytes });
     }
     Ok(encoded)
+}
+
+/// A result with the secrets hidden that `output` knows, and whether it held any. It stays JSON: a secret is hidden inside
+/// the string that holds it, a number that is one becomes a string, and keys stay apart.
+pub fn without_secrets(result: &impl Serialize, output: &Output) -> Result<(Value, bool), ReportError> {
+    let value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
+    let safe = hide_secrets(value.clone(), output);
+    let text = safe.to_string();
+    if output.hide_secrets(&text) != text {
+        return Err(ReportError::Secret);
+    }
+    let hidden = safe != value;
+    Ok((safe, hidden))
 }
 
 /// Annotates the task's pod with `result`, in one patch.
@@ -103,17 +117,16 @@ pub fn encode(result: &impl Serialize, output: &Output) -> Result<String, Report
 ///
 /// # async fn example(task: &Context) -> Result<(), Failure> {
 /// let (namespace, pod) = (&task.environment.namespace, &task.environment.pod_name);
-/// annotate(task.cluster()?, &task.output, namespace, pod, &serde_json::json!({ "pages": 3 })).await?;
+/// annotate(task.cluster()?, namespace, pod, &serde_json::json!({ "pages": 3 })).await?;
 /// # Ok(()) }
 /// ```
 pub async fn annotate(
     cluster: &Cluster,
-    output: &Output,
     namespace: &str,
     pod: &str,
     result: &impl Serialize,
 ) -> Result<(), ReportError> {
-    let encoded = encode(result, output)?;
+    let encoded = encode(result)?;
     let patch = Patch::Merge(json!({ "metadata": { "annotations": { RESULT_ANNOTATION: encoded } } }));
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let object = ObjectName::new("Pod", namespace, pod);
@@ -133,19 +146,31 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn hide_secrets(value: &mut Value, output: &Output) {
+fn hide_secrets(value: Value, output: &Output) -> Value {
     match value {
-        Value::String(text) => *text = output.hide_secrets(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide_secrets(item, output)),
-        Value::Object(fields) => {
-            let shown = std::mem::take(fields).into_iter().map(|(name, mut field)| {
-                hide_secrets(&mut field, output);
-                (output.hide_secrets(&name), field)
-            });
-            *fields = shown.collect();
+        Value::String(text) => Value::String(output.hide_secrets(&text)),
+        Value::Number(number) => {
+            let (text, safe) = (number.to_string(), output.hide_secrets(&number.to_string()));
+            if safe == text { Value::Number(number) } else { Value::String(safe) }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Array(items) => items.into_iter().map(|item| hide_secrets(item, output)).collect(),
+        Value::Object(fields) => {
+            let mut safe = Map::new();
+            for (name, field) in fields {
+                let name = unused(&safe, output.hide_secrets(&name));
+                safe.insert(name, hide_secrets(field, output));
+            }
+            Value::Object(safe)
+        }
+        Value::Null | Value::Bool(_) => value,
     }
+}
+
+/// `name`, or with a number after it where two keys have become the same.
+fn unused(fields: &Map<String, Value>, name: String) -> String {
+    // Among one more numbers than there are fields one is unused.
+    let numbered = (2..=fields.len() + 2).map(|number| format!("{name} {number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|name| !fields.contains_key(name)).unwrap_or(name)
 }
 
 /// Puts the current step on the task's pod, in the background.

@@ -11,12 +11,12 @@ fn output() -> Output {
 
 /// The JSON that Lagoon finds in the annotation for `result`.
 fn reported(result: &impl Serialize, output: &Output) -> String {
-    String::from_utf8(STANDARD.decode(encode(result, output).unwrap()).unwrap()).unwrap()
+    String::from_utf8(STANDARD.decode(encode(&without_secrets(result, output).unwrap().0).unwrap()).unwrap()).unwrap()
 }
 
 #[test]
 fn a_result_is_padded_standard_base64_of_its_json() {
-    assert_eq!(encode(&json!({ "a": "?>~" }), &output()).unwrap(), "eyJhIjoiPz5+In0=");
+    assert_eq!(encode(&json!({ "a": "?>~" })).unwrap(), "eyJhIjoiPz5+In0=");
     assert_eq!(reported(&json!({ "a": [1, null, true] }), &output()), r#"{"a":[1,null,true]}"#);
 }
 
@@ -38,11 +38,11 @@ fn an_empty_result_is_refused_because_lagoon_stops_at_it() {
     struct Unit;
 
     for empty in [json!(null), json!(""), json!([]), json!({})] {
-        let error = encode(&empty, &output()).unwrap_err();
+        let error = encode(&empty).unwrap_err();
         assert!(matches!(error, ReportError::Empty), "{empty}: {error:?}");
     }
-    assert!(matches!(encode(&None::<u8>, &output()), Err(ReportError::Empty)));
-    assert!(matches!(encode(&Unit, &output()), Err(ReportError::Empty)));
+    assert!(matches!(encode(&None::<u8>), Err(ReportError::Empty)));
+    assert!(matches!(encode(&Unit), Err(ReportError::Empty)));
     assert_eq!(ReportError::Empty.to_string(), "The task's result is empty, and Lagoon cannot take an empty one.");
 }
 
@@ -59,11 +59,11 @@ fn the_largest_annotation_that_fits_is_taken_and_one_byte_more_of_json_is_refuse
     let groups = (ANNOTATIONS_LIMIT - RESULT_ANNOTATION.len()) / 4;
     let largest = "a".repeat(groups * 3 - 2);
 
-    let encoded = encode(&largest, &output()).unwrap();
+    let encoded = encode(&largest).unwrap();
     let bytes = RESULT_ANNOTATION.len() + encoded.len();
     assert!((ANNOTATIONS_LIMIT - 3..=ANNOTATIONS_LIMIT).contains(&bytes), "{bytes}");
 
-    let error = encode(&format!("{largest}a"), &output()).unwrap_err();
+    let error = encode(&format!("{largest}a")).unwrap_err();
     assert!(matches!(error, ReportError::TooLarge { bytes: 262_146 }), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -92,8 +92,41 @@ fn secrets_are_hidden_in_strings_and_keys_however_deep_they_stand() {
 }
 
 #[test]
+fn whether_a_result_held_a_secret_is_told() {
+    let output = output();
+    output.register_secret("hunter22");
+    for (result, held) in [(json!({ "a": "hunter2" }), false), (json!({ "a": ["aHVudGVyMjI="] }), true)] {
+        assert_eq!(without_secrets(&result, &output).unwrap().1, held, "{result}");
+    }
+}
+
+#[test]
+fn a_number_that_is_a_secret_becomes_a_string() {
+    let output = output();
+    output.register_secret("12345678");
+    assert_eq!(reported(&json!({ "a": 12_345_678, "b": 1234 }), &output), r#"{"a":"[hidden]","b":1234}"#);
+}
+
+#[test]
+fn keys_that_become_the_same_stay_apart() {
+    let output = output();
+    output.register_secret("hunter22");
+    output.register_secret("hunter33");
+    let result = json!({ "hunter22": 1, "hunter33": 2, "[hidden]": 3 });
+    assert_eq!(reported(&result, &output), r#"{"[hidden]":1,"[hidden] 2":2,"[hidden] 3":3}"#);
+}
+
+#[test]
+fn a_result_in_which_a_secret_runs_over_several_fields_is_refused() {
+    let output = output();
+    output.register_secret(r#"{"user":"ada","pass":"x"}"#);
+    let error = without_secrets(&json!({ "login": { "user": "ada", "pass": "x" } }), &output).unwrap_err();
+    assert!(matches!(error, ReportError::Secret), "{error:?}");
+}
+
+#[test]
 fn a_result_that_json_cannot_hold_is_refused() {
-    let error = encode(&HashMap::from([((1, 2), 3)]), &output()).unwrap_err();
+    let error = encode(&HashMap::from([((1, 2), 3)])).unwrap_err();
     assert_eq!(error.to_string(), "The task's result cannot be written as JSON: key must be a string.");
 }
 
@@ -144,8 +177,37 @@ fn is_valid_label(label: &str) -> bool {
     label.len() <= 63 && ends(label.bytes().next()) && ends(label.bytes().last()) && label.bytes().all(inner)
 }
 
+fn any_json() -> impl Strategy<Value = Value> {
+    let text = "[a-z\"\\\\/ü{}:,]{0,12}(hunter22|aHVudGVyMjI|h%75nter22)?[a-z\"]{0,3}";
+    let leaf = prop_oneof![text.prop_map(Value::from), any::<i64>().prop_map(Value::from), Just(Value::Null)];
+    leaf.prop_recursive(3, 20, 4, move |inner| {
+        let fields = prop::collection::vec((text, inner.clone()), 1..4);
+        let object = fields.prop_map(|fields| Value::Object(fields.into_iter().collect()));
+        prop_oneof![prop::collection::vec(inner, 1..4).prop_map(Value::from), object]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_result_stays_json_of_the_same_shape_without_the_secret(result in any_json()) {
+        fn leaves(value: &Value) -> usize {
+            match value {
+                Value::Array(items) => items.iter().map(leaves).sum(),
+                Value::Object(fields) => fields.values().map(leaves).sum(),
+                _ => 1,
+            }
+        }
+
+        let output = output();
+        output.register_secret("hunter22");
+        let (safe, hidden) = without_secrets(&json!({ "result": result }), &output).unwrap();
+        let text = safe.to_string();
+        prop_assert!(["hunter22", "aHVudGVyMjI", "h%75nter22"].iter().all(|secret| !text.contains(secret)), "{}", text);
+        prop_assert_eq!(hidden, text.contains("[hidden]"));
+        prop_assert_eq!(leaves(&safe), leaves(&result), "{} {}", safe, result);
+    }
 
     #[test]
     fn a_label_is_always_one_that_kubernetes_takes(

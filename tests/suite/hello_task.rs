@@ -1,5 +1,7 @@
 //! The smallest task, built from `examples/hello_task.rs` as its authors would.
 
+use std::process::Command;
+
 use lagoon_task_testing::Launcher;
 use serde_json::json;
 
@@ -25,9 +27,44 @@ async fn the_smallest_task_says_what_its_payload_lacks() {
     let task = launcher.task(&environment, example("hello_task")).payload(&json!({}));
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1));
-    let expected = "The task's payload does not fit this task: the field `name` is missing (line 1, column 2).\n";
+    let expected = "The task's arguments do not fit: \"Who is greeted\" is missing. Nothing has been done yet; start the task \
+                    again with arguments that fit.\n";
     assert_eq!(finished.log, expected);
     assert_eq!(finished.requests, []);
+}
+
+#[tokio::test]
+async fn the_smallest_task_says_what_of_its_arguments_does_not_fit() {
+    let control_plane = control_plane().await;
+    let launcher = Launcher::new(control_plane);
+    let environment = launcher.environment("hello-misfit", "main").await.unwrap();
+    let task = launcher.task(&environment, example("hello_task")).payload(&json!({ "name": "ada\u{1b}[2J" }));
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1));
+    let misfit = r#""Who is greeted" is "ada\u{1b}[2J" and must be a name with a capital."#;
+    assert!(finished.log.contains(misfit), "{}", finished.log);
+    assert_eq!(finished.termination_message, finished.log.trim_end());
+    assert_eq!(finished.requests, []);
+}
+
+#[test]
+fn the_smallest_task_prints_its_definition_without_a_pod() {
+    let printed = Command::new(example("hello_task")).arg("--definition").env_clear().output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
+    assert!(printed.stderr.is_empty(), "{}", String::from_utf8_lossy(&printed.stderr));
+    let mutation = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        mutation.starts_with("mutation {\n  addAdvancedTaskDefinition(input: {\n    name: \"Greet\"\n"),
+        "{mutation}"
+    );
+    assert!(mutation.ends_with("}\n"), "{mutation}");
+    let document = apollo_compiler::ast::Document::parse(mutation, "printed.graphql");
+    assert_eq!(document.map(|document| document.definitions.len()).map_err(|error| error.to_string()), Ok(1));
+
+    let misused =
+        Command::new(example("hello_task")).args(["--definition", "--nonsense"]).env_clear().output().unwrap();
+    assert_eq!(misused.status.code(), Some(1));
+    assert!(misused.stdout.starts_with(b"--definition takes the image's name"), "{misused:?}");
 }
 
 #[test]

@@ -48,6 +48,38 @@ async fn fields_names_and_routes_come_in_upstreams_order_and_spelling() {
 }
 
 #[tokio::test]
+async fn variables_of_the_site_that_hold_names_of_it_do_not_change_the_result() {
+    let shop = Shop::empty(control_plane().await, "same-words").await;
+    shop.add(&shop.active, vec![ingress("www", "s3cret-word.example.com", "web", None)]).await;
+    // Nobody should have such a password; but the host's name is what Lagoon records.
+    let variable = |name: &str, value: &str| json!({ "name": name, "value": value, "scope": "global" });
+    let variables = json!([
+        variable("DB_PASSWORD", "s3cret-word"),
+        variable("ROUTE_TOKEN", "http://s3cret-word.example.com"),
+        variable("BRANCH_KEY", "develop"),
+        variable("SECRET_NAMESPACE", "same-words-main"),
+    ]);
+    let task = shop.task().variable("LAGOON_PROJECT_VARIABLES", variables.to_string());
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(
+        finished.result.unwrap(),
+        json!({
+            "status": "Completed",
+            "productionEnvironment": "develop",
+            "standbyProductionEnvironment": "main",
+            "productionRoutes": "http://s3cret-word.example.com",
+            "standbyRoutes": "",
+            "sourceNamespace": "same-words-develop",
+            "DestinationNamespace": "same-words-main",
+        })
+    );
+    assert!(!finished.log.contains("s3cret-word"), "{}", finished.log);
+    assert!(finished.log.contains("http://[hidden].example.com"), "{}", finished.log);
+    assert!(finished.log.contains("\"develop\" is to become active"), "{}", finished.log);
+}
+
+#[tokio::test]
 async fn two_switches_of_the_same_routes_list_them_in_the_same_order() {
     let shop = Shop::with_routes(control_plane().await, "order").await;
     let there = result(&shop.switch().await);
