@@ -84,7 +84,7 @@ async fn a_large_output_arrives_whole_and_in_order() {
 async fn a_command_that_reads_its_input_finds_it_at_its_end() {
     let (_stand, api, main) = stand_with_main().await;
     assert!(
-        api.run_command(&main, &RemoteCommand::new("cat; echo read").deadline(Duration::from_secs(60)))
+        api.run_command(&main, &RemoteCommand::new("cat; echo read").deadline(Duration::from_mins(1)))
             .await
             .unwrap()
             .is_success()
