@@ -1,6 +1,8 @@
 //! What the tests of this suite share: one control plane, and the part of the cluster's controller.
 
+use std::path::PathBuf;
 use std::pin::pin;
+use std::process::Command;
 
 use futures::StreamExt;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
@@ -121,18 +123,12 @@ pub fn completed() -> Value {
     })
 }
 
-/// Waits until `condition` holds.
-pub async fn until(condition: impl Fn() -> bool) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
-    while !condition() {
-        look.tick().await;
-    }
-}
-
-/// Builds an example with this test's own cargo, profile and flags; answers with the path of the binary.
-pub fn example(name: &str) -> std::path::PathBuf {
-    let built = std::process::Command::new(env!("CARGO"))
+/// Builds an example with this test's own cargo, features, profile and flags; answers with the path of the binary.
+pub fn example(name: &str) -> PathBuf {
+    let features: &[&str] = if cfg!(feature = "lagoon-api") { &["--all-features"] } else { &[] };
+    let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--example", name, "--message-format=json"])
+        .args(features)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -140,8 +136,16 @@ pub fn example(name: &str) -> std::path::PathBuf {
     let messages = String::from_utf8(built.stdout).unwrap();
     let artifact = messages
         .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find(|message| message["target"]["name"] == name)
         .unwrap();
     artifact["executable"].as_str().unwrap().into()
+}
+
+/// Waits until `condition` holds.
+pub async fn until(condition: impl Fn() -> bool) {
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
+    while !condition() {
+        look.tick().await;
+    }
 }
