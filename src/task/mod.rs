@@ -13,3 +13,4 @@ pub mod report;
 mod secrets;
 pub mod service_command;
 pub mod service_pod;
+pub(crate) mod stop;

@@ -7,7 +7,7 @@ use std::process::Command;
 use futures::StreamExt;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
 use lagoon_task::hostmigration::{self, HostMigration};
-use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Running, Task};
+use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, Running, Task};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -147,5 +147,14 @@ pub async fn until(condition: impl Fn() -> bool) {
     let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
     while !condition() {
         look.tick().await;
+    }
+}
+
+/// Waits until the proxy holds a request of the task, or the task has ended without one: then there is none.
+pub async fn held_or_ended(proxy: &FaultProxy, running: &mut Running<'_>) -> Option<Passing> {
+    tokio::select! {
+        biased;
+        held = proxy.until_held() => Some(held.unwrap()),
+        _ = running.exit() => None,
     }
 }
