@@ -112,8 +112,7 @@ impl Mounts {
     }
 
     /// The files that hold secrets: the deployer's tokens, the SSH key, and each key of each dynamic secret.
-    #[must_use]
-    pub fn secret_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
         let tokens = [SERVICE_ACCOUNT, LEGACY_DEPLOYER].map(|folder| self.root.join(folder).join("token"));
         let secrets = entries(&self.root.join(DYNAMIC_SECRETS));
         let dynamic = secrets.iter().flat_map(|secret| entries(secret));

@@ -21,6 +21,15 @@ const RED: &str = "\x1b[31m";
 const RESET: &str = "\x1b[0m";
 
 /// Writes lines for the user. Clones share the writer and the secrets.
+///
+/// ```
+/// use lagoon_task::Output;
+///
+/// let output = Output::stdout();
+/// let same = output.clone();
+/// same.register_secret("hunter22");
+/// assert_eq!(output.hide_secrets("it is hunter22"), "it is [hidden]");
+/// ```
 #[derive(Clone)]
 pub struct Output {
     inner: Arc<Mutex<Inner>>,
@@ -34,6 +43,10 @@ struct Inner {
 
 impl Output {
     /// The output of this process: standard output, with colour only when that is a terminal.
+    ///
+    /// ```
+    /// lagoon_task::Output::stdout().say("Ready.");
+    /// ```
     #[must_use]
     pub fn stdout() -> Self {
         let stdout = std::io::stdout();
@@ -42,6 +55,21 @@ impl Output {
     }
 
     /// An output that writes to `writer`, for tests and for tasks that keep a copy.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use lagoon_task::Output;
+    ///
+    /// let (mut reader, writer) = std::io::pipe()?;
+    /// let output = Output::new(writer, false);
+    /// output.say("one\ntwo");
+    /// drop(output);
+    ///
+    /// let mut shown = String::new();
+    /// reader.read_to_string(&mut shown)?;
+    /// assert_eq!(shown, "one\ntwo\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn new(writer: impl Write + Send + 'static, colour: bool) -> Self {
         let inner = Inner { writer: Box::new(writer), colour, redactor: Redactor::default() };
@@ -50,17 +78,42 @@ impl Output {
 
     /// Registers a secret: from now on it is shown as `[hidden]`, also where it is encoded (see [`Redactor`]). Of a secret
     /// with several lines each line is hidden. Secrets of fewer than four bytes are not hidden.
+    ///
+    /// ```
+    /// let output = lagoon_task::Output::stdout();
+    /// output.register_secret("first line!\nsecond line");
+    /// assert_eq!(output.hide_secrets("?a=first%20line%21&b=second line"), "?a=[hidden]&b=[hidden]");
+    /// ```
     pub fn register_secret(&self, secret: impl AsRef<[u8]>) {
         self.lock().redactor.add(secret);
     }
 
     /// `text` with the registered secrets hidden.
+    ///
+    /// ```
+    /// let output = lagoon_task::Output::stdout();
+    /// output.register_secret("hunter22");
+    /// assert_eq!(output.hide_secrets("mysql://shop:hunter22@mariadb"), "mysql://shop:[hidden]@mariadb");
+    /// ```
     #[must_use]
     pub fn hide_secrets(&self, text: &str) -> String {
         self.lock().redactor.hide(text)
     }
 
     /// Shows `text`, a line or several.
+    ///
+    /// ```
+    /// # use std::io::Read;
+    /// # let (mut reader, writer) = std::io::pipe()?;
+    /// # let output = lagoon_task::Output::new(writer, false);
+    /// output.say("Files copied: 3");
+    /// output.say("The last one: a\u{1b}[2J.txt");
+    /// # drop(output);
+    /// # let mut shown = String::new();
+    /// # reader.read_to_string(&mut shown)?;
+    /// assert_eq!(shown, "Files copied: 3\nThe last one: a\\u{1b}[2J.txt\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn say(&self, text: impl Display) {
         // Before the lock is taken: the text may have something to say itself, or panic.
         let text = text.to_string();
@@ -68,6 +121,20 @@ impl Output {
     }
 
     /// Shows `text` as what went wrong: in red on a terminal.
+    ///
+    /// ```
+    /// # use std::io::Read;
+    /// # use lagoon_task::Output;
+    /// # let (mut reader, writer) = std::io::pipe()?;
+    /// let on_a_terminal = true;
+    /// let output = Output::new(writer, on_a_terminal);
+    /// output.say_failure("The disk is full.");
+    /// # drop(output);
+    /// # let mut shown = String::new();
+    /// # reader.read_to_string(&mut shown)?;
+    /// assert_eq!(shown, "\x1b[31mThe disk is full.\x1b[0m\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn say_failure(&self, text: impl Display) {
         let text = text.to_string();
         self.lock().write(&text, RED);
@@ -133,6 +200,18 @@ impl Inner {
 /// Shows text that comes in pieces, line by line; made by [`Output::lines`].
 ///
 /// Bytes that are no UTF-8 are shown as U+FFFD. A line of more than 64 KiB is shown in parts.
+///
+/// ```
+/// use std::process::{Command, Stdio};
+///
+/// # let output = lagoon_task::Output::stdout();
+/// let mut program = Command::new("echo").arg("one line").stdout(Stdio::piped()).spawn()?;
+/// if let Some(mut printed) = program.stdout.take() {
+///     std::io::copy(&mut printed, &mut output.lines())?;
+/// }
+/// assert!(program.wait()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Lines {
     output: Output,
     secrets: SecretStream,

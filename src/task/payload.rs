@@ -8,6 +8,14 @@ use serde::de::DeserializeOwned;
 use super::output::escape;
 
 /// The longest payload that is decoded, in bytes of base64: the longest environment variable that Linux hands to a process.
+///
+/// ```
+/// use lagoon_task::payload::{LONGEST, PayloadError, decode};
+///
+/// let too_long = "A".repeat(LONGEST + 1);
+/// let error = decode::<serde_json::Value>(Some(&too_long)).unwrap_err();
+/// assert_eq!(error, PayloadError::TooLong { length: LONGEST + 1 });
+/// ```
 pub const LONGEST: usize = 131_072;
 
 /// Standard alphabet; padding may be there or not, since people paste payloads by hand.
@@ -17,6 +25,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Why a payload could not be read. No variant holds a value of the payload.
+///
+/// ```
+/// use lagoon_task::payload::{PayloadError, decode};
+///
+/// assert_eq!(decode::<serde_json::Value>(None), Err(PayloadError::Empty));
+/// let cut_off = decode::<serde_json::Value>(Some("eyJuYW1l")).unwrap_err();
+/// assert_eq!(cut_off, PayloadError::NotJson { line: 1, column: 6 });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// There is none.

@@ -98,7 +98,7 @@ pub fn encode(result: &impl Serialize) -> Result<String, ReportError> {
 
 /// A result with the secrets hidden that `output` knows, and whether it held any. It stays JSON: a secret is hidden inside
 /// the string that holds it, a number that is one becomes a string, and keys stay apart.
-pub fn without_secrets(result: &impl Serialize, output: &Output) -> Result<(Value, bool), ReportError> {
+pub(crate) fn without_secrets(result: &impl Serialize, output: &Output) -> Result<(Value, bool), ReportError> {
     let value = serde_json::to_value(result).map_err(ReportError::NotJson)?;
     let safe = hide_secrets(value.clone(), output);
     let text = safe.to_string();

@@ -5,9 +5,17 @@ use serde_json::{Map, Value, json};
 use super::output::escape;
 
 /// The label of a pod made here. Its value is the uid of the pod whose task asked for it.
-pub const ASKED_FOR_BY_LABEL: &str = "task.lagoon.sh/asked-for-by";
+pub(crate) const ASKED_FOR_BY_LABEL: &str = "task.lagoon.sh/asked-for-by";
 
 /// The label of a service's pods and of its Deployment.
+///
+/// ```
+/// use lagoon_task::Metadata;
+/// use lagoon_task::task::service_pod::SERVICE_LABEL;
+///
+/// let pod = serde_json::json!({ "metadata": { "name": "cli-0", "labels": { "lagoon.sh/service": "cli" } } });
+/// assert_eq!(Metadata::of(&pod).labels[SERVICE_LABEL], "cli");
+/// ```
 pub const SERVICE_LABEL: &str = "lagoon.sh/service";
 
 /// Names the container that `kubectl` takes when it is told none.
@@ -58,6 +66,20 @@ if [ -x /sbin/tini ]; then set -- /sbin/tini -- "$@"; fi
 exec "$@""#;
 
 /// What the new pod is for.
+///
+/// ```
+/// use lagoon_task::task::service_pod::{NewPod, pod_name};
+///
+/// let (own_pod, own_uid) = ("lagoon-task-1a2b3c", "0b5e");
+/// let new = NewPod {
+///     name: &pod_name(own_pod),
+///     service: "cli",
+///     container: None,
+///     command: "drush status",
+///     seconds: 3600,
+///     owner: (own_pod, own_uid),
+/// };
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct NewPod<'a> {
     /// Its name.
@@ -75,6 +97,17 @@ pub struct NewPod<'a> {
 }
 
 /// Why no pod can be made of a service's pod.
+///
+/// ```
+/// use lagoon_task::task::service_pod::{NewPod, ServicePodError, service_pod};
+/// use serde_json::json;
+///
+/// let php = json!({ "spec": { "containers": [{ "name": "nginx" }, { "name": "php" }] } });
+/// let owner = ("lagoon-task-1a2b3c", "0b5e");
+/// let new = NewPod { name: "x", service: "web", container: None, command: "php -v", seconds: 3600, owner };
+/// assert!(matches!(service_pod(&php, &new), Err(ServicePodError::WhichContainer { .. })));
+/// assert!(service_pod(&php, &NewPod { container: Some("php"), ..new }).is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServicePodError {
     /// There is no container in it, so it is no pod.
@@ -181,8 +214,7 @@ fn literal(text: &str) -> String {
 }
 
 /// The name of the one container of a pod that [`service_pod`] has made.
-#[must_use]
-pub fn container_name(pod: &Value) -> &str {
+pub(crate) fn container_name(pod: &Value) -> &str {
     pod.pointer("/spec/containers/0/name").and_then(Value::as_str).unwrap_or_default()
 }
 

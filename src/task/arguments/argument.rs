@@ -9,7 +9,7 @@ use super::value::ArgumentValue;
 
 /// The type of an argument in Lagoon's API (`AdvancedTaskDefinitionArgumentTypes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArgumentType {
+pub(super) enum ArgumentType {
     /// Any text.
     String,
     /// A number; Lagoon takes digits and dots only, so none below zero.
@@ -22,8 +22,7 @@ pub enum ArgumentType {
 
 impl ArgumentType {
     /// Its name in Lagoon's API.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::String => "STRING",
             Self::Numeric => "NUMERIC",
@@ -67,21 +66,85 @@ struct Field {
 
 impl Argument {
     /// A text. `display_name` is what the user sees beside the field.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         table: String = Argument::string("Table"),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJ0YWJsZSI6InVzZXJzIn0="; // {"table":"users"}
+    /// let chosen: Chosen = read(Some(payload), None, &output).unwrap();
+    /// assert_eq!(chosen.table, "users");
+    /// ```
     pub fn string(display_name: impl Into<String>) -> Self {
         Self::of_type(ArgumentType::String, display_name)
     }
 
     /// A number.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         rows: u32 = Argument::numeric("Rows"),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJyb3dzIjoiMTIifQ=="; // {"rows":"12"}
+    /// let chosen: Chosen = read(Some(payload), None, &output).unwrap();
+    /// assert_eq!(chosen.rows, 12);
+    /// ```
     pub fn numeric(display_name: impl Into<String>) -> Self {
         Self::of_type(ArgumentType::Numeric, display_name)
     }
 
     /// The name of one of the project's environments.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         from: String = Argument::environment("Count pages of"),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJmcm9tIjoibWFpbiJ9"; // {"from":"main"}
+    /// let chosen: Chosen = read(Some(payload), Some("main"), &output).unwrap();
+    /// assert_eq!(chosen.from, "main");
+    /// ```
     pub fn environment(display_name: impl Into<String>) -> Self {
         Self::of_type(ArgumentType::EnvironmentSourceName, display_name)
     }
 
     /// The name of another environment of the project than the one that the task runs in.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         from: String = Argument::other_environment("Copy from"),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJmcm9tIjoibWFpbiJ9"; // {"from":"main"}
+    /// assert!(read::<Chosen>(Some(payload), Some("develop"), &output).is_ok());
+    /// assert!(read::<Chosen>(Some(payload), Some("main"), &output).is_err());
+    /// ```
     pub fn other_environment(display_name: impl Into<String>) -> Self {
         Self::of_type(ArgumentType::EnvironmentSourceNameExcludeSelf, display_name)
     }
@@ -102,6 +165,22 @@ impl Argument {
     }
 
     /// What counts when the user leaves it empty; Lagoon shows it in the form.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         rows: u32 = Argument::numeric("Rows").default(100),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJyb3dzIjoiIn0="; // {"rows":""}
+    /// let chosen: Chosen = read(Some(payload), None, &output).unwrap();
+    /// assert_eq!(chosen.rows, 100);
+    /// ```
     #[must_use]
     pub fn default(mut self, value: impl Display) -> Self {
         self.default = Some(value.to_string());
@@ -109,6 +188,11 @@ impl Argument {
     }
 
     /// The only values that are taken.
+    ///
+    /// ```
+    /// let size = lagoon_task::Argument::string("Size").choices(["small", "large"]);
+    /// assert_eq!(size.label(), "Size (small, large)");
+    /// ```
     #[must_use]
     pub fn choices<Choice: Into<String>>(mut self, choices: impl IntoIterator<Item = Choice>) -> Self {
         self.choices = choices.into_iter().map(Into::into).collect();
@@ -116,6 +200,11 @@ impl Argument {
     }
 
     /// The smallest and the largest number that are taken.
+    ///
+    /// ```
+    /// let rate = lagoon_task::Argument::numeric("Rate").range(0.5..=1.5);
+    /// assert_eq!(rate.label(), "Rate (0.5 to 1.5)");
+    /// ```
     #[must_use]
     pub fn range(mut self, range: RangeInclusive<impl Into<f64> + Copy>) -> Self {
         self.range = Some(((*range.start()).into(), (*range.end()).into()));
@@ -124,6 +213,22 @@ impl Argument {
 
     /// A regular expression that the whole value must match, and what that means in the user's words, so that it fits
     /// after "must be".
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         table: String = Argument::string("Table").pattern("[a-z_]+", "small letters and underscores"),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJ0YWJsZSI6ImE7IGIifQ=="; // {"table":"a; b"}
+    /// let error = read::<Chosen>(Some(payload), None, &output).unwrap_err();
+    /// assert!(error.to_string().contains("\"Table\" is \"a; b\" and must be small letters and underscores"));
+    /// ```
     #[must_use]
     pub fn pattern(mut self, expression: &'static str, words: &'static str) -> Self {
         self.pattern = Some((expression, words));
@@ -131,6 +236,22 @@ impl Argument {
     }
 
     /// The value is a secret: it is registered with the task's output and never shown.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    ///
+    /// arguments! {
+    ///     #[derive(Debug)]
+    ///     struct Chosen {
+    ///         word: String = Argument::string("Password").secret(),
+    ///     }
+    /// }
+    ///
+    /// let output = Output::stdout();
+    /// let payload = "eyJ3b3JkIjoiaHVudGVyMjIifQ=="; // {"word":"hunter22"}
+    /// let chosen: Chosen = read(Some(payload), None, &output).unwrap();
+    /// assert_eq!(output.hide_secrets(&chosen.word), "[hidden]");
+    /// ```
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.is_secret = true;
@@ -138,6 +259,11 @@ impl Argument {
     }
 
     /// Ties it to a field of the task's struct. [`arguments!`](crate::arguments) does this.
+    ///
+    /// ```
+    /// let rows = lagoon_task::Argument::numeric("Rows").for_field::<u32>("rows");
+    /// assert_eq!(rows.name(), "rows");
+    /// ```
     #[must_use]
     pub fn for_field<Value: ArgumentValue>(mut self, name: &'static str) -> Self {
         self.name = name;
@@ -148,12 +274,30 @@ impl Argument {
     }
 
     /// The name of the field.
+    ///
+    /// ```
+    /// use lagoon_task::{Argument, TypedArguments, arguments};
+    ///
+    /// arguments! {
+    ///     struct Chosen {
+    ///         table: String = Argument::string("The table to copy"),
+    ///     }
+    /// }
+    /// assert_eq!(Chosen::definitions()[0].name(), "table");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
     /// What the user sees beside the field: the display name, and what Lagoon's form cannot say otherwise.
+    ///
+    /// ```
+    /// use lagoon_task::Argument;
+    ///
+    /// assert_eq!(Argument::string("Table").label(), "Table");
+    /// assert_eq!(Argument::numeric("Rows").range(1..=1000).label(), "Rows (1 to 1000)");
+    /// ```
     #[must_use]
     pub fn label(&self) -> String {
         match (self.choices.is_empty(), self.range) {

@@ -10,6 +10,16 @@ use crate::task::outcome::{self, Failure};
 use crate::task::output::is_invisible;
 
 /// Who may start a task: a role in the project, and those above it (`TaskPermission`).
+///
+/// ```
+/// use lagoon_task::{Definition, Permission};
+/// use lagoon_task::task::arguments::Target;
+///
+/// let definition = Definition::new("Greet", "Says hello.").permission(Permission::Guest);
+/// let mutation = definition.mutation::<()>(&Target::default())?;
+/// assert!(mutation.contains("permission: GUEST"));
+/// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Permission {
     /// Everyone in the project.
@@ -54,6 +64,14 @@ pub struct Definition {
 }
 
 /// Why no mutation can be printed.
+///
+/// ```
+/// use lagoon_task::Definition;
+/// use lagoon_task::task::arguments::{DefinitionError, Target};
+///
+/// let error = Definition::new("", "Says hello.").mutation::<()>(&Target::default()).unwrap_err();
+/// assert_eq!(error, DefinitionError::Faults(vec!["it has no name".to_owned()]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// The task's author has to put this right.
@@ -69,6 +87,16 @@ pub enum DefinitionError {
 
 impl Definition {
     /// A task of this name, which is what users choose it by, and a description for them.
+    ///
+    /// ```
+    /// use lagoon_task::Definition;
+    /// use lagoon_task::task::arguments::Target;
+    ///
+    /// let definition = Definition::new("Greet", "Says \"hello\".");
+    /// let mutation = definition.mutation::<()>(&Target::default())?;
+    /// assert!(mutation.contains(r#"description: "Says \"hello\".""#));
+    /// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+    /// ```
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         let (name, description) = (name.into(), description.into());
         Self {
@@ -82,6 +110,16 @@ impl Definition {
     }
 
     /// Who may start it; maintainers unless set.
+    ///
+    /// ```
+    /// use lagoon_task::{Definition, Permission};
+    /// use lagoon_task::task::arguments::Target;
+    ///
+    /// let definition = Definition::new("Greet", "Says hello.").permission(Permission::Developer);
+    /// let mutation = definition.mutation::<()>(&Target::default())?;
+    /// assert!(mutation.contains("permission: DEVELOPER"));
+    /// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+    /// ```
     #[must_use]
     pub fn permission(mut self, permission: Permission) -> Self {
         self.permission = permission;
@@ -89,6 +127,16 @@ impl Definition {
     }
 
     /// What the user has to confirm before it starts.
+    ///
+    /// ```
+    /// use lagoon_task::Definition;
+    /// use lagoon_task::task::arguments::Target;
+    ///
+    /// let definition = Definition::new("Empty", "Empties a table.").confirmation("Its rows are lost. Go on?");
+    /// let mutation = definition.mutation::<()>(&Target::default())?;
+    /// assert!(mutation.contains(r#"confirmationText: "Its rows are lost. Go on?""#));
+    /// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+    /// ```
     #[must_use]
     pub fn confirmation(mut self, text: impl Into<String>) -> Self {
         self.confirmation = Some(text.into());
@@ -97,6 +145,16 @@ impl Definition {
 
     /// The task does without the deployer token (`deployTokenInjection: false`): it cannot reach the cluster then, report
     /// a result, or have its log shown while it runs.
+    ///
+    /// ```
+    /// use lagoon_task::Definition;
+    /// use lagoon_task::task::arguments::Target;
+    ///
+    /// let definition = Definition::new("Greet", "Says hello.").without_deploy_token();
+    /// let mutation = definition.mutation::<()>(&Target::default())?;
+    /// assert!(mutation.contains("deployTokenInjection: false"));
+    /// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+    /// ```
     #[must_use]
     pub fn without_deploy_token(mut self) -> Self {
         self.deploy_token = false;
@@ -104,6 +162,16 @@ impl Definition {
     }
 
     /// The task gets the project's SSH key (`projectKeyInjection: true`), for Lagoon's API and other environments.
+    ///
+    /// ```
+    /// use lagoon_task::Definition;
+    /// use lagoon_task::task::arguments::Target;
+    ///
+    /// let definition = Definition::new("Pages", "Counts pages.").with_project_key();
+    /// let mutation = definition.mutation::<()>(&Target::default())?;
+    /// assert!(mutation.contains("projectKeyInjection: true"));
+    /// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+    /// ```
     #[must_use]
     pub fn with_project_key(mut self) -> Self {
         self.project_key = true;
@@ -114,6 +182,18 @@ impl Definition {
     /// [`arguments!`](crate::arguments), or `()`. Arguments that do not fit end it before it begins.
     ///
     /// One more command-line argument is known: `--definition` prints the mutation, and needs no pod.
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use lagoon_task::{Context, Definition};
+    ///
+    /// fn main() -> ExitCode {
+    ///     Definition::new("Greet", "Says hello.").run("greeter/1.0", async |task: Context, (): ()| {
+    ///         task.say("Hello!");
+    ///         Ok("Done.".to_owned())
+    ///     })
+    /// }
+    /// ```
     pub fn run<Arguments, Task>(self, name: &'static str, task: Task) -> ExitCode
     where
         Arguments: TypedArguments,
@@ -193,6 +273,15 @@ fn argument(argument: &Argument) -> String {
 }
 
 /// Which image the task is, and where Lagoon offers it.
+///
+/// ```
+/// use lagoon_task::Definition;
+/// use lagoon_task::task::arguments::Target;
+///
+/// let mutation = Definition::new("Greet", "Says hello.").mutation::<()>(&Target::default())?;
+/// assert!(mutation.contains("image: \"PUT-THE-NAME-OF-YOUR-IMAGE-HERE\""));
+/// # Ok::<(), lagoon_task::task::arguments::DefinitionError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     image: Option<String>,
@@ -209,6 +298,16 @@ enum Place {
 
 impl Target {
     /// Reads what follows `--definition` on the command line. What is left out becomes a placeholder that says so.
+    ///
+    /// ```
+    /// use lagoon_task::task::arguments::{DefinitionError, Target};
+    ///
+    /// let line = ["registry.example.com/greet:1", "--environment", "7"].map(Into::into);
+    /// assert_ne!(Target::parse(&line)?, Target::default());
+    /// let line = ["--environment", "main"].map(Into::into);
+    /// assert_eq!(Target::parse(&line), Err(DefinitionError::CommandLine));
+    /// # Ok::<(), DefinitionError>(())
+    /// ```
     pub fn parse(line: &[OsString]) -> Result<Self, DefinitionError> {
         let mut words = line.iter().map(|word| word.to_str().ok_or(DefinitionError::CommandLine));
         let mut target = Self::default();

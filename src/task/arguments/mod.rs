@@ -10,7 +10,7 @@ mod value;
 
 use serde_json::{Map, Value};
 
-pub use argument::{Argument, ArgumentType};
+pub use argument::Argument;
 pub use definition::{Definition, DefinitionError, Permission, Target};
 pub use value::ArgumentValue;
 
@@ -21,6 +21,22 @@ use super::payload::{self, PayloadError};
 const SHOWN: usize = 40;
 
 /// A struct of a task's arguments, made by [`arguments!`](crate::arguments).
+///
+/// ```
+/// use lagoon_task::{Argument, TypedArguments, arguments};
+///
+/// arguments! {
+///     struct Chosen {
+///         table: String = Argument::string("Table"),
+///         rows: u32 = Argument::numeric("Rows").range(1..=1000),
+///     }
+/// }
+///
+/// fn form<Arguments: TypedArguments>() -> Vec<String> {
+///     Arguments::definitions().iter().map(Argument::label).collect()
+/// }
+/// assert_eq!(form::<Chosen>(), ["Table", "Rows (1 to 1000)"]);
+/// ```
 pub trait TypedArguments: Sized {
     /// What the arguments are.
     fn definitions() -> Vec<Argument>;
@@ -86,6 +102,20 @@ macro_rules! arguments {
 }
 
 /// Why a task did not get its arguments.
+///
+/// ```
+/// use lagoon_task::task::arguments::{ArgumentsError, read};
+/// use lagoon_task::{Argument, Output, arguments};
+///
+/// arguments! {
+///     struct Chosen {
+///         name: String = Argument::string("Who is greeted"),
+///     }
+/// }
+///
+/// let Err(ArgumentsError::Misfits(misfits)) = read::<Chosen>(None, None, &Output::stdout()) else { panic!() };
+/// assert_eq!(misfits, ["\"Who is greeted\" is missing"]);
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ArgumentsError {
     /// The payload is not a map of arguments.
@@ -145,6 +175,27 @@ pub fn read<Arguments: TypedArguments>(
 }
 
 /// What the user has given, and what of it does not fit.
+///
+/// ```
+/// use lagoon_task::task::arguments::{Given, read};
+/// use lagoon_task::{Argument, Output, TypedArguments};
+///
+/// struct Rows(u32);
+///
+/// // What `arguments!` writes for a struct with names.
+/// impl TypedArguments for Rows {
+///     fn definitions() -> Vec<Argument> {
+///         vec![Argument::numeric("Rows").default(100).for_field::<u32>("rows")]
+///     }
+///
+///     fn read(given: &mut Given) -> Option<Self> {
+///         given.take("rows").map(Self)
+///     }
+/// }
+///
+/// let Rows(rows) = read(None, None, &Output::stdout()).unwrap();
+/// assert_eq!(rows, 100);
+/// ```
 pub struct Given {
     definitions: Vec<Argument>,
     values: Map<String, Value>,
@@ -155,6 +206,16 @@ pub struct Given {
 
 impl Given {
     /// The value of the argument `name`; what is wrong with it is noted.
+    ///
+    /// ```
+    /// use lagoon_task::task::arguments::Given;
+    ///
+    /// fn table_and_rows(given: &mut Given) -> Option<(String, u32)> {
+    ///     // Both are taken before the first `?`, so that the user is told of both.
+    ///     let (table, rows) = (given.take("table"), given.take("rows"));
+    ///     Some((table?, rows?))
+    /// }
+    /// ```
     pub fn take<Value: ArgumentValue>(&mut self, name: &str) -> Option<Value> {
         let argument = self.definitions.iter().find(|argument| argument.name == name)?;
         let given = self.values.get(name).filter(|value| !value.is_null());

@@ -13,7 +13,7 @@ use crate::task::output::escape;
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// The log of a container, as it comes.
-pub struct Log {
+pub(crate) struct Log {
     reader: Pin<Box<dyn AsyncBufRead + Send>>,
 }
 
@@ -21,7 +21,13 @@ impl Objects<'_> {
     /// Opens the log of a container of a pod, each line with its time before it, from the lines of second `since` on.
     /// With `follow` it goes on until the container ends; the answer may then begin late, and neither a deadline nor a
     /// retry is set.
-    pub async fn log(&self, pod: &str, container: &str, since: Option<Timestamp>, follow: bool) -> Result<Log, Cause> {
+    pub(crate) async fn log(
+        &self,
+        pod: &str,
+        container: &str,
+        since: Option<Timestamp>,
+        follow: bool,
+    ) -> Result<Log, Cause> {
         let parameters = LogParams {
             container: Some(container.to_owned()),
             follow,
@@ -43,17 +49,17 @@ impl Objects<'_> {
 
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// The time at which it was printed (RFC 3339), a space, and the line without its line break.
-    pub text: String,
+    pub(crate) text: String,
     /// Whether it is all there: the log may end in the middle of a line.
-    pub is_whole: bool,
+    pub(crate) is_whole: bool,
 }
 
 impl Log {
     /// The next line; none at the end. What is not UTF-8 is replaced. A line of more than a mebibyte comes in pieces,
     /// and only the first of them has a time.
-    pub async fn next(&mut self) -> Result<Option<LogLine>, Cause> {
+    pub(crate) async fn next(&mut self) -> Result<Option<LogLine>, Cause> {
         let mut line = Vec::new();
         let mut reader = self.reader.as_mut().take(LONGEST_LINE);
         let read = reader.read_until(b'\n', &mut line).await;

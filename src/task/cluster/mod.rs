@@ -5,9 +5,11 @@
 //! with the mounted certificate authority to be this cluster's API server before it sees the token.
 
 mod error;
+mod lists;
 mod logs;
 mod objects;
 mod retry;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +31,7 @@ use tower::{BoxError, ServiceBuilder};
 pub use error::{Cause, ClusterError, ObjectName};
 #[cfg(feature = "lagoon-api")]
 pub(crate) use error::{certificate_problem, innermost, never_sent, shortened};
-pub use logs::{Log, LogLine};
+pub(crate) use logs::LogLine;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
 

@@ -1,31 +1,14 @@
 //! Objects of any kind as JSON, so that no field is lost that this program does not know.
 
-use std::pin::pin;
-use std::time::Duration;
-
-use futures::StreamExt;
 use kube::Resource;
-use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GetParams, ListParams, PostParams, Preconditions, PropagationPolicy,
-    WatchEvent, WatchParams,
-};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GetParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::Request;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::{Cause, Cluster, ClusterError, ObjectName};
 use crate::task::environment::is_dns_subdomain;
-
-/// Objects that one answer to a list holds at most: it bounds the memory that a list needs.
-const PAGE: u32 = 500;
-
-/// A list that expires between two pages is begun again this often in all.
-const LIST_ATTEMPTS: u32 = 3;
-
-/// A watch that ends early is followed by another after this.
-const BEFORE_ANOTHER_WATCH: Duration = Duration::from_millis(100);
 
 /// The objects of one kind in one namespace.
 ///
@@ -43,9 +26,9 @@ const BEFORE_ANOTHER_WATCH: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Clone)]
 pub struct Objects<'a> {
-    cluster: &'a Cluster,
-    resource: ApiResource,
-    namespace: String,
+    pub(super) cluster: &'a Cluster,
+    pub(super) resource: ApiResource,
+    pub(super) namespace: String,
 }
 
 /// What every object has.
@@ -125,38 +108,9 @@ impl Cluster {
 }
 
 #[derive(Deserialize)]
-struct List {
+pub(super) struct OnlyMetadata {
     #[serde(default)]
-    metadata: ListMetadata,
-    /// The API server writes `null` for the items of an empty list of metadata.
-    #[serde(default)]
-    items: Option<Vec<Box<RawValue>>>,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMetadata {
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WholeList {
-    metadata: ListVersion,
-    #[serde(default)]
-    items: Option<Vec<Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListVersion {
-    #[serde(default)]
-    resource_version: String,
-}
-
-#[derive(Deserialize)]
-struct OnlyMetadata {
-    #[serde(default)]
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
 }
 
 impl Objects<'_> {
@@ -196,83 +150,6 @@ impl Objects<'_> {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
-    }
-
-    /// What `take` makes of each object, in the order of their names. An object is dropped before the next is read,
-    /// and the record of who set which field (`managedFields`) is not passed on.
-    ///
-    /// ```no_run
-    /// # use lagoon_task::{ClusterError, Objects};
-    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
-    /// let hosts = ingresses.list(|ingress| ingress["spec"]["rules"][0]["host"].to_string()).await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn list<T>(&self, take: impl Fn(Value) -> T) -> Result<Vec<T>, ClusterError> {
-        let read = |item: &RawValue| {
-            let mut object: Value = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
-            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.shift_remove("managedFields");
-            }
-            Ok(take(object))
-        };
-        self.pages(Request::list, read).await
-    }
-
-    /// The metadata of each object, in the order of their names.
-    ///
-    /// ```no_run
-    /// # use lagoon_task::{ClusterError, Objects};
-    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
-    /// for metadata in ingresses.list_metadata().await? {
-    ///     println!("{}", metadata.name);
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub async fn list_metadata(&self) -> Result<Vec<Metadata>, ClusterError> {
-        let read = |item: &RawValue| {
-            let object: OnlyMetadata = serde_json::from_str(item.get()).map_err(|_| Cause::NotUnderstood)?;
-            Ok(object.metadata)
-        };
-        self.pages(Request::list_metadata, read).await
-    }
-
-    async fn pages<T>(
-        &self,
-        request: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-        read: impl Fn(&RawValue) -> Result<T, Cause>,
-    ) -> Result<Vec<T>, ClusterError> {
-        let mut attempt = 1;
-        loop {
-            match self.all_pages(&request, &read).await {
-                Err(Cause::Expired) if attempt < LIST_ATTEMPTS => attempt += 1,
-                Err(cause) => {
-                    let (kind, namespace) = (self.resource.kind.clone(), self.namespace.clone());
-                    return Err(ClusterError::List { kind, namespace, cause });
-                }
-                Ok(all) => return Ok(all),
-            }
-        }
-    }
-
-    async fn all_pages<T>(
-        &self,
-        request: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-        read: impl Fn(&RawValue) -> Result<T, Cause>,
-    ) -> Result<Vec<T>, Cause> {
-        let mut all = Vec::new();
-        let mut next = None;
-        loop {
-            let page = ListParams { limit: Some(PAGE), continue_token: next, ..ListParams::default() };
-            let request = request(&self.path(), &page);
-            let list: List = self.send(request).await?;
-            for item in list.items.iter().flatten() {
-                all.push(read(item)?);
-            }
-            next = list.metadata.next.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(all);
-            }
-        }
     }
 
     /// The object of this name, if there is one.
@@ -393,6 +270,15 @@ impl Objects<'_> {
 
     /// Deletes an object, if it is still the one that `seen` is of, however it has changed. A pod's containers get so
     /// many seconds to end by themselves; the pod is [`Terminating`](Deleted::Terminating) for as long.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(pods: &Objects<'_>) -> Result<(), ClusterError> {
+    /// if let Some(seen) = pods.get_metadata("worker-0").await? {
+    ///     pods.delete_with_grace(&seen, 10).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn delete_with_grace(&self, seen: &Metadata, seconds: u32) -> Result<Deleted, ClusterError> {
         self.delete_if(seen, None, Some(seconds)).await
     }
@@ -417,67 +303,11 @@ impl Objects<'_> {
         }
     }
 
-    /// Waits for at most `within` until `done` is true of the object of this name; `None` is what it gets while there
-    /// is none. Answers whether that came about.
-    ///
-    /// ```no_run
-    /// # use lagoon_task::{ClusterError, Objects};
-    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
-    /// let within = std::time::Duration::from_secs(30);
-    /// let is_gone = ingresses.until("www", within, &|ingress| ingress.is_none()).await?;
-    /// # Ok(()) }
-    /// ```
-    pub async fn until(
-        &self,
-        name: &str,
-        within: Duration,
-        done: &(dyn Fn(Option<&Value>) -> bool + Sync),
-    ) -> Result<bool, ClusterError> {
-        match tokio::time::timeout(within, self.watch_until(name, done)).await {
-            Ok(watched) => watched.map(|()| true),
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// A look and a watch from there, again when the watch ends early.
-    async fn watch_until(
-        &self,
-        name: &str,
-        done: &(dyn Fn(Option<&Value>) -> bool + Sync),
-    ) -> Result<(), ClusterError> {
-        let error = |cause| ClusterError::Watch { object: self.name(name), cause };
-        let only_this = format!("metadata.name={name}");
-        loop {
-            let request = self.path().list(&ListParams::default().fields(&only_this));
-            let list: WholeList = self.send(request).await.map_err(error)?;
-            if done(list.items.iter().flatten().next()) {
-                return Ok(());
-            }
-            let parameters = WatchParams::default().fields(&only_this);
-            let request = self.path().watch(&parameters, &list.metadata.resource_version);
-            let request = request.map_err(|_| error(Cause::NotUnderstood))?;
-            let events = self.cluster.ask(self.cluster.client.request_events::<Value>(request)).await.map_err(error)?;
-            let mut events = pin!(events);
-            while let Some(Ok(event)) = events.next().await {
-                let is_done = match &event {
-                    WatchEvent::Added(object) | WatchEvent::Modified(object) => done(Some(object)),
-                    WatchEvent::Deleted(_) => done(None),
-                    WatchEvent::Bookmark(_) => false,
-                    WatchEvent::Error(_) => break,
-                };
-                if is_done {
-                    return Ok(());
-                }
-            }
-            tokio::time::sleep(BEFORE_ANOTHER_WATCH).await;
-        }
-    }
-
     pub(crate) fn path(&self) -> Request {
         Request::new(DynamicObject::url_path(&self.resource, Some(&self.namespace)))
     }
 
-    async fn send<T: DeserializeOwned>(
+    pub(super) async fn send<T: DeserializeOwned>(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Cause> {

@@ -17,9 +17,25 @@ pub use stream::SecretStream;
 pub use values::{is_secret, secrets_inside};
 
 /// What stands in place of a secret.
+///
+/// ```
+/// use lagoon_task::{Redactor, task::redaction::HIDDEN};
+///
+/// let mut redactor = Redactor::default();
+/// redactor.add("hunter22");
+/// assert_eq!(redactor.hide("hunter22"), HIDDEN);
+/// ```
 pub const HIDDEN: &str = "[hidden]";
 
 /// Secrets shorter than this many bytes are not hidden: they would tear holes into words that are none.
+///
+/// ```
+/// use lagoon_task::{Redactor, task::redaction::SHORTEST};
+///
+/// let mut redactor = Redactor::default();
+/// assert!(!redactor.add("x".repeat(SHORTEST - 1)));
+/// assert!(redactor.add("x".repeat(SHORTEST)));
+/// ```
 pub const SHORTEST: usize = 4;
 
 /// A set of secrets, ready to be searched for.
@@ -27,6 +43,14 @@ pub const SHORTEST: usize = 4;
 /// A secret is also found as base64 (padded or not, standard or URL alphabet, wherever it stands in the encoded text,
 /// also over wrapped lines), in hexadecimal, percent-encoded as in URLs and forms, and with the escapes of a JSON,
 /// JavaScript, Go or Rust string, or of HTML.
+///
+/// ```
+/// let mut redactor = lagoon_task::Redactor::default();
+/// redactor.add("w0rd/22!");
+/// for text in ["w0rd/22!", "w0rd%2F22%21", r"w0rd\/22!", "w0rd&#47;22!", "773072642f323221"] {
+///     assert_eq!(redactor.hide(text), "[hidden]");
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Redactor {
     secrets: BTreeSet<Vec<u8>>,
@@ -37,6 +61,13 @@ pub struct Redactor {
 impl Redactor {
     /// Adds a secret; of one with several lines, each line, since output is written by lines. White space around a
     /// line does not count. One that is not UTF-8 is added as a whole too. Answers whether anything new was added.
+    ///
+    /// ```
+    /// let mut redactor = lagoon_task::Redactor::default();
+    /// assert!(redactor.add("first line\n second line\n"));
+    /// assert!(!redactor.add("second line"));
+    /// assert_eq!(redactor.hide("it has a second line"), "it has a [hidden]");
+    /// ```
     pub fn add(&mut self, secret: impl AsRef<[u8]>) -> bool {
         let secret = secret.as_ref();
         let whole = (std::str::from_utf8(secret).is_err()).then_some(secret);
@@ -73,6 +104,17 @@ impl Redactor {
     }
 
     /// Hides the secrets that are known now in a text that comes in pieces.
+    ///
+    /// ```
+    /// let mut redactor = lagoon_task::Redactor::default();
+    /// redactor.add("hunter22");
+    /// let (mut stream, mut shown) = (redactor.stream(), Vec::new());
+    /// for piece in ["it is hun", "ter22"] {
+    ///     stream.push(piece.as_bytes(), &mut shown);
+    /// }
+    /// stream.finish(&mut shown);
+    /// assert_eq!(shown, b"it is [hidden]");
+    /// ```
     #[must_use]
     pub fn stream(&self) -> SecretStream {
         SecretStream::new(self.search())

@@ -52,6 +52,15 @@ impl SecretStream {
     }
 
     /// Takes the next piece of the text, and adds to `safe` what can be shown by now.
+    ///
+    /// ```
+    /// # let mut redactor = lagoon_task::Redactor::default();
+    /// # redactor.add("hunter22");
+    /// let (mut stream, mut shown) = (redactor.stream(), Vec::new());
+    /// stream.push(b"a hunter hunts. ", &mut shown);
+    /// stream.push(b"hunter", &mut shown); // held back: it may become the secret
+    /// assert_eq!(shown, b"a hunter hunts. ");
+    /// ```
     pub fn push(&mut self, piece: &[u8], safe: &mut Vec<u8>) {
         let Some(search) = self.search.clone() else {
             self.held.extend(piece);
@@ -69,6 +78,16 @@ impl SecretStream {
     }
 
     /// Adds the rest to `safe`: nothing follows that could complete a secret.
+    ///
+    /// ```
+    /// # let mut redactor = lagoon_task::Redactor::default();
+    /// # redactor.add("hunter22");
+    /// let (mut stream, mut shown) = (redactor.stream(), Vec::new());
+    /// stream.push(b"on the hunt", &mut shown);
+    /// assert_eq!(shown, b"on the ");
+    /// stream.finish(&mut shown);
+    /// assert_eq!(shown, b"on the hunt");
+    /// ```
     pub fn finish(&mut self, safe: &mut Vec<u8>) {
         self.let_go(self.read_to(), safe);
         self.views = views(self.search.as_deref());

@@ -10,6 +10,19 @@ use crate::task::output::escape;
 use crate::task::service_pod::ServicePodError;
 
 /// Why a command in a service did not succeed.
+///
+/// ```
+/// use lagoon_task::{Failure, ServiceCommandError};
+///
+/// fn in_words(error: ServiceCommandError) -> Failure {
+///     match error {
+///         ServiceCommandError::NoService { .. } => Failure::new("This site has no cli, which this task needs."),
+///         other => other.into(),
+///     }
+/// }
+/// let stopped = in_words(ServiceCommandError::StoppedBefore);
+/// assert_eq!(stopped.sentence(), "The task was asked to stop before the command was run.");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceCommandError {
     /// The payload's `service` is no name of a service.

@@ -46,6 +46,15 @@ const CREATE_ATTEMPTS: u32 = 5;
 const BEFORE_ANOTHER_CREATE: Duration = Duration::from_secs(1);
 
 /// A command to be run like a service's container: a task's payload, `{"service": "cli", "command": "drush status"}`.
+///
+/// ```
+/// use lagoon_task::ServiceCommand;
+///
+/// let command: ServiceCommand = serde_json::from_str(r#"{ "service": "cli", "command": "drush status" }"#)?;
+/// assert_eq!(command.command, "drush status");
+/// assert_eq!(command.container, None);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ServiceCommand {
     /// The service's name, as in the label `lagoon.sh/service` of its pods.

@@ -31,6 +31,19 @@ pub(super) enum State {
 }
 
 /// What keeps a pod from starting.
+///
+/// ```
+/// use lagoon_task::ServiceCommandError;
+/// use lagoon_task::service_command::Obstacle;
+///
+/// fn word(error: &ServiceCommandError) -> Option<&str> {
+///     match error {
+///         ServiceCommandError::NotStarted { obstacle: Some(Obstacle { reason, .. }), .. } => Some(reason),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(word(&ServiceCommandError::Stopped), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
     /// What sort it is.
@@ -42,6 +55,17 @@ pub struct Obstacle {
 }
 
 /// What sort of thing keeps a pod from starting.
+///
+/// ```
+/// use std::time::Duration;
+/// use lagoon_task::ServiceCommandError;
+/// use lagoon_task::service_command::{Obstacle, ObstacleKind};
+///
+/// let (reason, message) = ("Unschedulable".to_owned(), "0/3 nodes are available".to_owned());
+/// let obstacle = Obstacle { kind: ObstacleKind::NoNode, reason, message };
+/// let error = ServiceCommandError::NotStarted { obstacle: Some(obstacle), after: Duration::from_mins(10) };
+/// assert!(error.to_string().contains("the cluster has no node with room for its pod"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObstacleKind {
     /// No node has room for it, or none fits.
@@ -57,6 +81,20 @@ pub enum ObstacleKind {
 }
 
 /// How a command ended.
+///
+/// ```no_run
+/// use lagoon_task::service_command::{self, Ended};
+/// use lagoon_task::{Context, Failure, ServiceCommand, ServiceCommandError};
+///
+/// # async fn example(task: Context, command: ServiceCommand) -> Result<String, Failure> {
+/// match service_command::run(&task, &command).await {
+///     Ok(_) => Ok("It was found.".to_owned()),
+///     // So says `grep` when it has searched and found nothing.
+///     Err(ServiceCommandError::Ended(Ended::Exited(exit))) if exit.code == 1 => Ok("It is not there.".to_owned()),
+///     Err(error) => Err(error.into()),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// Its container ended.
@@ -80,6 +118,13 @@ pub enum Ended {
 }
 
 /// How a container ended.
+///
+/// ```
+/// use lagoon_task::service_command::Exit;
+///
+/// let exit = Exit { code: 137, reason: "OOMKilled".to_owned(), ..Exit::default() };
+/// assert_eq!(exit.to_string(), "exit code 137 (OOMKilled, SIGKILL)");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exit {
     /// Its exit code.
