@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::answers::{EnvironmentAnswer, ProjectAnswer, VariablesAnswer};
 use super::command::{RemoteCommand, RemoteExit, Source};
 use super::error::{ApiCause, LagoonApiError, LagoonConnectError, SshError};
 use super::graphql::{Call, GraphQl, Outgoing, Repeat, UPLOAD_PATIENCE};
@@ -34,6 +34,18 @@ const UPLOAD: &str = "mutation ($task: Int!, $files: [Upload!]!) \
     { uploadFilesForTask(input: { task: $task, files: $files }) { id } }";
 
 /// Lagoon's API, and the SSH of its environments, with the rights of the mounted key.
+///
+/// ```no_run
+/// use lagoon_task::{Context, Failure};
+///
+/// # async fn example(task: &Context) -> Result<(), Failure> {
+/// let api = task.lagoon_api()?;
+/// let environment = api.environment("shop", "main").await?;
+/// for variable in api.variables(&environment).await? {
+///     task.say(variable.name);
+/// }
+/// # Ok(()) }
+/// ```
 pub struct LagoonApi {
     graphql: GraphQl,
     /// For environments of which the API does not say where their SSH is.
@@ -43,6 +55,13 @@ pub struct LagoonApi {
 }
 
 /// An environment of a project, as Lagoon knows it.
+///
+/// ```no_run
+/// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+/// let environment = api.environment("shop", "main").await?;
+/// println!("{} runs in namespace {}", environment.name, environment.namespace);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LagoonEnvironment {
     /// Its id in the API.
@@ -64,6 +83,15 @@ pub struct LagoonEnvironment {
 }
 
 /// What a variable is for (Lagoon's `EnvVariableScope`).
+///
+/// ```no_run
+/// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+/// use lagoon_task::lagoon::Scope;
+///
+/// let environment = api.environment("shop", "main").await?;
+/// api.set_variable(&environment, "FEATURE_SALE", "on", Scope::Runtime).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Builds.
@@ -95,6 +123,15 @@ impl LagoonApi {
     /// is for a task that has more to say, such as which hosts it knows.
     ///
     /// The key, and each token, are registered as secrets with `output`. `user_agent` names the task to the API.
+    ///
+    /// ```no_run
+    /// use lagoon_task::lagoon::LagoonApi;
+    /// use lagoon_task::{Context, Failure};
+    ///
+    /// # fn example(task: &Context) -> Result<(), Failure> {
+    /// let api = LagoonApi::connect(&task.environment, &task.mounts, &task.output, "asker/1.0")?;
+    /// # Ok(()) }
+    /// ```
     pub fn connect(
         environment: &Environment,
         mounts: &Mounts,
@@ -111,6 +148,15 @@ impl LagoonApi {
 
     /// Adds SSH hosts whose keys are known, in the format of OpenSSH's `known_hosts`, to those of the image's file
     /// `/etc/ssh/ssh_known_hosts`.
+    ///
+    /// ```
+    /// use lagoon_task::Failure;
+    /// use lagoon_task::lagoon::LagoonApi;
+    ///
+    /// fn with_our_host(api: LagoonApi) -> Result<LagoonApi, Failure> {
+    ///     Ok(api.known_hosts("ssh.lagoon.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER")?)
+    /// }
+    /// ```
     pub fn known_hosts(mut self, text: &str) -> Result<Self, BadKnownHost> {
         self.graphql.tokens.ssh.know(KnownHosts::parse(text)?);
         Ok(self)
@@ -118,6 +164,15 @@ impl LagoonApi {
 
     /// How long a call may take with all its attempts: a minute for the API and half a minute to reach an SSH host
     /// unless this is called. Uploads have an hour, and commands their own deadline.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lagoon_task::lagoon::LagoonApi;
+    ///
+    /// fn in_a_hurry(api: LagoonApi) -> LagoonApi {
+    ///     api.patience(Duration::from_secs(10))
+    /// }
+    /// ```
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.graphql.patience = patience;
@@ -147,11 +202,27 @@ impl LagoonApi {
 
     /// Changes something by the API. It is sent again only when it was surely not carried out; see
     /// [`ApiCause::nothing_was_done`].
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// use serde_json::{Value, json};
+    ///
+    /// let document = "mutation ($id: Int!) { deleteTask(input: { id: $id }) }";
+    /// let _: Value = api.mutate(document, json!({ "id": 42 })).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn mutate<T: DeserializeOwned>(&self, document: &str, variables: Value) -> Result<T, LagoonApiError> {
         self.ask(document, &variables, Repeat::Unsafe, "").await.map_err(|cause| LagoonApiError::Mutation { cause })
     }
 
     /// The environment of this name in the project of that name.
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// let environment = api.environment("shop", "main").await?;
+    /// assert_eq!(environment.name, "main");
+    /// # Ok(()) }
+    /// ```
     pub async fn environment(&self, project: &str, name: &str) -> Result<LagoonEnvironment, LagoonApiError> {
         let failed = |cause| LagoonApiError::Environment { project: project.to_owned(), name: name.to_owned(), cause };
         let missing = || LagoonApiError::NoSuchEnvironment { project: project.to_owned(), name: name.to_owned() };
@@ -164,6 +235,13 @@ impl LagoonApi {
     }
 
     /// The environment's own variables, with their values; not those of its project.
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// let environment = api.environment("shop", "main").await?;
+    /// let has_sale = api.variables(&environment).await?.iter().any(|variable| variable.name == "FEATURE_SALE");
+    /// # Ok(()) }
+    /// ```
     pub async fn variables(&self, environment: &LagoonEnvironment) -> Result<Vec<Variable>, LagoonApiError> {
         let LagoonEnvironment { project, name, .. } = environment;
         let input = json!({ "input": { "project": project, "environment": name } });
@@ -178,6 +256,15 @@ impl LagoonApi {
 
     /// Sets a variable of the environment, whether it is there already or not. It takes effect with the next deployment.
     /// The value is not shown, also where the API quotes it in an error.
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// use lagoon_task::lagoon::Scope;
+    ///
+    /// let environment = api.environment("shop", "main").await?;
+    /// api.set_variable(&environment, "LAST_IMPORT", "2026-11-24", Scope::Build).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn set_variable(
         &self,
         environment: &LagoonEnvironment,
@@ -200,6 +287,14 @@ impl LagoonApi {
     }
 
     /// Uploads files to this task, whose id is `TASK_DATA_ID`; Lagoon offers them to its users for download.
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// use lagoon_task::lagoon::TaskFile;
+    ///
+    /// api.upload_files(&[TaskFile::from_bytes("report.txt", "All is well.")]).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn upload_files(&self, files: &[TaskFile]) -> Result<(), LagoonApiError> {
         let task = self.task.ok_or(LagoonApiError::NoTaskId)?;
         let form = Form::new(UPLOAD, json!({ "task": task }), files)?;
@@ -231,6 +326,16 @@ impl LagoonApi {
 
     /// Runs a command in an environment and hands each line that it writes to `on_line`. Lines of more than 16 KiB come
     /// in parts; bytes that are not UTF-8 are replaced.
+    ///
+    /// ```no_run
+    /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+    /// use lagoon_task::lagoon::RemoteCommand;
+    ///
+    /// let environment = api.environment("shop", "main").await?;
+    /// let mut lines = Vec::new();
+    /// let exit = api.follow_command(&environment, &RemoteCommand::new("drush status"), |_, line| lines.push(line.to_owned())).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn follow_command(
         &self,
         environment: &LagoonEnvironment,
@@ -266,84 +371,5 @@ impl LagoonApi {
         // The parser's message may quote a value; the path does not.
         serde_path_to_error::deserialize(data)
             .map_err(|error| ApiCause::NotUnderstood(format!("its field {} is not as expected", error.path())))
-    }
-}
-
-#[derive(Deserialize)]
-struct ProjectAnswer {
-    #[serde(rename = "projectByName")]
-    project: Option<FoundProject>,
-}
-
-#[derive(Deserialize)]
-struct FoundProject {
-    id: i64,
-}
-
-#[derive(Deserialize)]
-struct EnvironmentAnswer {
-    #[serde(rename = "environmentByName")]
-    environment: Option<FoundEnvironment>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FoundEnvironment {
-    id: i64,
-    name: String,
-    environment_type: Option<String>,
-    openshift_project_name: String,
-    route: Option<String>,
-    routes: Option<String>,
-    openshift: Option<DeployTarget>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DeployTarget {
-    ssh_host: Option<String>,
-    ssh_port: Option<String>,
-}
-
-impl FoundEnvironment {
-    fn of(self, project: &str) -> LagoonEnvironment {
-        let routes = self.routes.iter().flat_map(|routes| routes.split(',')).map(str::trim);
-        LagoonEnvironment {
-            id: self.id,
-            project: project.to_owned(),
-            routes: routes.filter(|route| !route.is_empty()).map(str::to_owned).collect(),
-            name: self.name,
-            namespace: self.openshift_project_name,
-            is_production: self.environment_type.is_some_and(|kind| kind.eq_ignore_ascii_case("production")),
-            route: self.route.filter(|route| !route.is_empty()),
-            ssh: self.openshift.and_then(DeployTarget::endpoint),
-        }
-    }
-}
-
-impl DeployTarget {
-    fn endpoint(self) -> Option<Endpoint> {
-        let host = self.ssh_host.filter(|host| !host.is_empty())?;
-        Some(Endpoint { host, port: self.ssh_port?.parse().ok()? })
-    }
-}
-
-#[derive(Deserialize)]
-struct VariablesAnswer {
-    #[serde(rename = "getEnvVariablesByProjectEnvironmentName")]
-    variables: Option<Vec<FoundVariable>>,
-}
-
-#[derive(Deserialize)]
-struct FoundVariable {
-    name: String,
-    value: Option<String>,
-    scope: Option<String>,
-}
-
-impl From<FoundVariable> for Variable {
-    fn from(FoundVariable { name, value, scope }: FoundVariable) -> Self {
-        let scope = scope.unwrap_or_default().to_ascii_lowercase();
-        Self { name, value: value.unwrap_or_default(), scope }
     }
 }

@@ -8,6 +8,11 @@ use super::settings::Endpoint;
 use crate::task::output::escape;
 
 /// Why no client could be made. Nothing has been sent by then.
+///
+/// ```
+/// let error = lagoon_task::lagoon::LagoonConnectError::NotSet("LAGOON_CONFIG_API_HOST");
+/// assert!(error.to_string().contains("LAGOON_CONFIG_API_HOST is not set"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum LagoonConnectError {
     /// Lagoon did not set a variable.
@@ -74,6 +79,15 @@ fn reason(source: Option<&rustls::pki_types::pem::Error>) -> String {
 }
 
 /// What went wrong over SSH.
+///
+/// ```
+/// use lagoon_task::lagoon::{Endpoint, SshError};
+///
+/// let endpoint = Endpoint { host: "ssh.lagoon.example".to_owned(), port: 2020 };
+/// let error = SshError::Unreachable { endpoint, detail: "connection refused".to_owned() };
+/// let says = "Lagoon's SSH at ssh.lagoon.example:2020 could not be reached (connection refused).";
+/// assert_eq!(error.to_string(), says);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
     /// No SSH connection came about.
@@ -168,6 +182,13 @@ pub enum SshError {
 }
 
 /// Why there is no token for Lagoon's API.
+///
+/// ```
+/// use lagoon_task::lagoon::{SshError, TokenError};
+///
+/// let error = TokenError::from(SshError::NoCommand);
+/// assert_eq!(error.to_string(), "no token could be had: There is no command to run in the environment");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// SSH failed.
@@ -193,6 +214,13 @@ fn unended(sentence: &str) -> &str {
 }
 
 /// A call of Lagoon's API that failed, after the retries that were safe.
+///
+/// ```
+/// use lagoon_task::lagoon::LagoonApiError;
+///
+/// let error = LagoonApiError::NoSuchEnvironment { project: "shop".to_owned(), name: "main".to_owned() };
+/// assert!(error.to_string().starts_with(r#"There is no environment "main" in project "shop""#));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: what was asked for, and the cause")]
 pub enum LagoonApiError {
@@ -235,6 +263,13 @@ pub enum LagoonApiError {
 }
 
 /// Why a call of Lagoon's API failed.
+///
+/// ```
+/// use lagoon_task::lagoon::ApiCause;
+///
+/// let cause = ApiCause::Refused(vec!["Unauthorized: You don't have permission".to_owned()]);
+/// assert_eq!(cause.to_string(), "Lagoon refused it: Unauthorized: You don't have permission");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiCause {
     /// There is no token.
@@ -282,6 +317,13 @@ impl From<TokenError> for ApiCause {
 
 impl ApiCause {
     /// Whether the request was surely not carried out. Of one that Lagoon refused a part may have been.
+    ///
+    /// ```
+    /// use lagoon_task::lagoon::ApiCause;
+    ///
+    /// assert!(ApiCause::Unreachable("connection refused".to_owned()).nothing_was_done());
+    /// assert!(!ApiCause::AnswerLost("connection reset".to_owned()).nothing_was_done());
+    /// ```
     #[must_use]
     pub fn nothing_was_done(&self) -> bool {
         matches!(

@@ -14,6 +14,11 @@ pub(super) struct KnownHosts {
 }
 
 /// A line that is no known host.
+///
+/// ```
+/// let error = lagoon_task::lagoon::BadKnownHost { line: 3 };
+/// assert!(error.to_string().starts_with("Line 3 of the known SSH host keys"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Line {line} of the known SSH host keys is not in OpenSSH's format: names, kind of key, key.")]
 pub struct BadKnownHost {

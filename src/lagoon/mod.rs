@@ -12,6 +12,7 @@
 //! The formats are Lagoon's: `token` as the command of user `lagoon` for a token; `service=NAME [container=NAME]
 //! COMMAND` as the command of a user named like the environment's namespace (Lagoon's `ssh-portal`).
 
+mod answers;
 mod api;
 mod command;
 mod error;

@@ -8,6 +8,11 @@ use super::error::LagoonConnectError;
 use crate::task::environment::Environment;
 
 /// A host and its port.
+///
+/// ```
+/// let endpoint = lagoon_task::lagoon::Endpoint { host: "2001:db8::1".to_owned(), port: 22 };
+/// assert_eq!(endpoint.to_string(), "[2001:db8::1]:22");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// A host name or an IP address.

@@ -17,6 +17,14 @@ use super::error::LagoonApiError;
 const CHUNK: usize = 64 * 1024;
 
 /// A file to be uploaded.
+///
+/// ```no_run
+/// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
+/// use lagoon_task::lagoon::TaskFile;
+///
+/// api.upload_files(&[TaskFile::from_bytes("report.txt", "All is well."), TaskFile::from_path("/tmp/dump.sql.gz")]).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskFile {
     name: String,
@@ -45,11 +53,19 @@ pub(super) struct Form {
 
 impl TaskFile {
     /// A file with this name and content.
+    ///
+    /// ```
+    /// let report = lagoon_task::lagoon::TaskFile::from_bytes("report.txt", "All is well.");
+    /// ```
     pub fn from_bytes(name: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), content: Content::Bytes(Bytes::from(content.into())) }
     }
 
     /// A file of the pod, under its own name. It is read while it is sent, so it may be larger than the memory.
+    ///
+    /// ```
+    /// let dump = lagoon_task::lagoon::TaskFile::from_path("/tmp/dump.sql.gz");
+    /// ```
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

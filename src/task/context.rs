@@ -152,6 +152,15 @@ impl Context {
     }
 
     /// Lagoon's API and its environments' SSH, with the rights of the mounted key. Nothing is sent by asking for it.
+    ///
+    /// ```no_run
+    /// use lagoon_task::{Context, Failure};
+    ///
+    /// # async fn example(task: &Context) -> Result<(), Failure> {
+    /// let environment = task.lagoon_api()?.environment("shop", "main").await?;
+    /// task.say(format!("The site is at {}", environment.route.unwrap_or_default()));
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "lagoon-api")]
     pub fn lagoon_api(&self) -> Result<&LagoonApi, LagoonConnectError> {
         if let Some(api) = self.lagoon_api.get() {

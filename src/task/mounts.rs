@@ -94,18 +94,38 @@ impl Mounts {
     }
 
     /// The private key for Lagoon's SSH, mounted when the task's definition has `projectKeyInjection: true`.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let key = Mounts::below("/").ssh_key();
+    /// assert!(key.ends_with("lagoon/ssh/ssh-privatekey"));
+    /// ```
     #[must_use]
     pub fn ssh_key(&self) -> PathBuf {
         self.root.join(SSH_KEY)
     }
 
     /// The certificate authorities of the web, in PEM; part of the image.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let authorities = Mounts::below("/").certificate_authorities();
+    /// assert!(authorities.starts_with("/etc/ssl/certs"));
+    /// ```
     #[must_use]
     pub fn certificate_authorities(&self) -> PathBuf {
         self.root.join(CERTIFICATE_AUTHORITIES)
     }
 
     /// The keys of SSH hosts that are known beforehand, if the image has such a file.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// assert!(Mounts::below("/").known_hosts().starts_with("/etc/ssh"));
+    /// ```
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
         self.root.join(KNOWN_HOSTS)
