@@ -36,6 +36,8 @@ pub mod direct_way;
 pub mod environments;
 mod handover;
 pub mod hostmigration;
+#[cfg(feature = "lagoon-api")]
+pub mod lagoon;
 pub mod switch;
 pub mod task;
 

@@ -117,3 +117,23 @@ fn an_example_counts_for_the_item_below_it_only() {
     );
     assert_eq!(without_example(&source), ["pub fn other() {}", "pub const LIMIT: usize = 1;"]);
 }
+
+/// The commands of a text: lines that begin with `$ `, and those that continue them.
+fn commands(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
+}
+
+#[test]
+fn the_transcript_follows_the_guide_word_by_word() {
+    let guide = commands(include_str!("../docs/write-a-task.md"));
+    assert!(guide.len() > 10, "{guide:?}");
+    assert_eq!(commands(include_str!("../docs/write-a-task.transcript")), guide);
+}
+
+#[test]
+fn the_readme_shows_the_smallest_task_as_it_is() {
+    let source = include_str!("../examples/hello_task.rs");
+    let code = source.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
+    let code: Vec<&str> = code.collect();
+    assert!(include_str!("../README.md").contains(&code.join("\n")), "{code:#?}");
+}

@@ -127,7 +127,7 @@ async fn what_lagoon_hands_over_is_hidden(launcher: &Launcher<'_>, environment: 
         .prepare()
         .await
         .unwrap();
-    let mounted = prepared.service_account_folder().ancestors().nth(2).unwrap().join("lagoon");
+    let mounted = prepared.root().join("var/run/secrets/lagoon");
     for (file, content) in [("ssh/ssh-privatekey", secrets[2]), ("dynamic/mail/password", secrets[3])] {
         let file = mounted.join(file);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();

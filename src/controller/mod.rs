@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 pub use arguments::{Arguments, Options};
@@ -34,6 +33,7 @@ pub use switching::RouteEngine;
 use crate::task::cluster::{Cluster, ConnectError};
 use crate::task::environment::{Environment, EnvironmentError};
 use crate::task::mounts::Mounts;
+use crate::task::stop::stop_signal;
 use events::Events;
 use leader::Election;
 use metrics::Metrics;
@@ -81,7 +81,8 @@ pub async fn run<E: Engine>(
     options: Options,
     make_engine: impl FnOnce(&Cluster, &Environment) -> E,
 ) -> Result<(), ControllerError> {
-    let asked_to_stop = stop_signal().map_err(ControllerError::Signals)?;
+    let asked_to_stop =
+        stop_signal(|| tracing::info!("Asked to stop: nothing new is begun.")).map_err(ControllerError::Signals)?;
     let status = serve(options.listen).await?;
     let environment = Environment::from_process()?;
     let secrets = logs::output();
@@ -117,22 +118,6 @@ async fn serve(address: SocketAddr) -> Result<Arc<Status>, ControllerError> {
     let status = Arc::new(Status { ready: AtomicBool::new(false), metrics: Arc::new(Metrics::new()) });
     tokio::spawn(server::serve(listener, Arc::clone(&status)));
     Ok(status)
-}
-
-/// Turns true at the first SIGTERM or SIGINT.
-fn stop_signal() -> io::Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("Asked to stop: nothing new is begun.");
-        sender.send_replace(true);
-    });
-    Ok(receiver)
 }
 
 /// Completes when the value is true.

@@ -16,6 +16,8 @@ use super::output::Output;
 use super::payload::{self, PayloadError};
 use super::report::{self, Progress};
 use super::secrets;
+#[cfg(feature = "lagoon-api")]
+use crate::lagoon::{LagoonApi, LagoonConnectError};
 
 /// What a task works with: its environment, the cluster, and the ways to tell the user and Lagoon something.
 ///
@@ -39,6 +41,8 @@ pub struct Context {
     stopping: watch::Receiver<bool>,
     cluster: OnceLock<Cluster>,
     progress: OnceLock<Progress>,
+    #[cfg(feature = "lagoon-api")]
+    lagoon_api: OnceLock<LagoonApi>,
 }
 
 impl Context {
@@ -73,7 +77,17 @@ impl Context {
         secrets::register_mounted(&mounts, &output);
         secrets::register_variables(&environment, &output);
         let (cluster, progress) = (OnceLock::new(), OnceLock::new());
-        Self { environment, mounts, output, name, stopping, cluster, progress }
+        Self {
+            environment,
+            mounts,
+            output,
+            name,
+            stopping,
+            cluster,
+            progress,
+            #[cfg(feature = "lagoon-api")]
+            lagoon_api: OnceLock::new(),
+        }
     }
 
     /// The payload, as the task's own type.
@@ -135,6 +149,25 @@ impl Context {
         }
         let cluster = Cluster::connect(&self.environment, &self.mounts, &self.output, self.name)?;
         Ok(self.cluster.get_or_init(|| cluster))
+    }
+
+    /// Lagoon's API and its environments' SSH, with the rights of the mounted key. Nothing is sent by asking for it.
+    ///
+    /// ```no_run
+    /// use lagoon_task::{Context, Failure};
+    ///
+    /// # async fn example(task: &Context) -> Result<(), Failure> {
+    /// let environment = task.lagoon_api()?.environment("shop", "main").await?;
+    /// task.say(format!("The site is at {}", environment.route.unwrap_or_default()));
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "lagoon-api")]
+    pub fn lagoon_api(&self) -> Result<&LagoonApi, LagoonConnectError> {
+        if let Some(api) = self.lagoon_api.get() {
+            return Ok(api);
+        }
+        let api = LagoonApi::connect(&self.environment, &self.mounts, &self.output, self.name)?;
+        Ok(self.lagoon_api.get_or_init(|| api))
     }
 
     /// Shows the user a line. Lagoon ships it with the next [`step`](Self::step) or [`ship`](Self::ship), or when the

@@ -13,4 +13,5 @@ pub mod report;
 mod secrets;
 pub mod service_command;
 pub mod service_pod;
+pub(crate) mod stop;
 mod terminal;

@@ -7,6 +7,8 @@ const LEGACY_DEPLOYER: &str = "var/run/secrets/lagoon/deployer";
 const SSH_KEY: &str = "var/run/secrets/lagoon/ssh/ssh-privatekey";
 const DYNAMIC_SECRETS: &str = "var/run/secrets/lagoon/dynamic";
 const TERMINATION_LOG: &str = "dev/termination-log";
+const CERTIFICATE_AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
+const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
 
 /// The mounts of a task's pod.
 ///
@@ -89,6 +91,44 @@ impl Mounts {
             return Err(CredentialsError::NoToken { places: folders.map(|folder| folder.join("token")) });
         };
         Ok(Credentials { token: folder.join("token"), certificate_authority: folder.join("ca.crt") })
+    }
+
+    /// The private key for Lagoon's SSH, mounted when the task's definition has `projectKeyInjection: true`.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let key = Mounts::below("/").ssh_key();
+    /// assert!(key.ends_with("lagoon/ssh/ssh-privatekey"));
+    /// ```
+    #[must_use]
+    pub fn ssh_key(&self) -> PathBuf {
+        self.root.join(SSH_KEY)
+    }
+
+    /// The certificate authorities of the web, in PEM; part of the image.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// let authorities = Mounts::below("/").certificate_authorities();
+    /// assert!(authorities.starts_with("/etc/ssl/certs"));
+    /// ```
+    #[must_use]
+    pub fn certificate_authorities(&self) -> PathBuf {
+        self.root.join(CERTIFICATE_AUTHORITIES)
+    }
+
+    /// The keys of SSH hosts that are known beforehand, if the image has such a file.
+    ///
+    /// ```
+    /// use lagoon_task::task::mounts::Mounts;
+    ///
+    /// assert!(Mounts::below("/").known_hosts().starts_with("/etc/ssh"));
+    /// ```
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.root.join(KNOWN_HOSTS)
     }
 
     /// The files that hold secrets: the deployer's tokens, the SSH key, and each key of each dynamic secret.

@@ -6,13 +6,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-
 use super::context::Context;
 use super::environment::Environment;
 use super::mounts::Mounts;
 use super::output::Output;
+use super::stop::stop_signal;
 
 /// Kubernetes cuts a termination message off after this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
@@ -161,29 +159,12 @@ where
         .build()
         .map_err(|error| Failure::new(format!("The task could not start: {error}.")))?;
     let outcome = runtime.block_on(async {
-        let stopping = stop_signal()?;
+        let stopping = stop_signal(|| {})?;
         task(Context::new(name, environment, mounts.clone(), output.clone(), stopping)).await
     });
     // Background work, such as a last progress label, must not hold up the exit.
     runtime.shutdown_background();
     outcome
-}
-
-/// Turns true at the first SIGTERM or SIGINT.
-fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
-    let (sender, receiver) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        sender.send_replace(true);
-        // Kept, so that the receivers do not take the end of this work for the end of the task.
-        sender.closed().await;
-    });
-    Ok(receiver)
 }
 
 /// Shows the last sentence and gives the exit code.

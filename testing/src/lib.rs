@@ -6,7 +6,7 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx.
+//! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
@@ -32,6 +32,7 @@ mod content;
 mod control_plane;
 mod error;
 mod kubelet;
+mod lagoon;
 mod launcher;
 mod network;
 mod task;
@@ -43,6 +44,7 @@ pub use content::{ingress, service, tls_secret};
 pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
 pub use error::Error;
 pub use kubelet::Kubelet;
+pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::{LagoonEnvironment, Launcher};
 pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder};
 pub use task::{Finished, Prepared, Program, Running, Task};

@@ -1,11 +1,13 @@
 //! What the tests of this suite share: one control plane, and the part of the cluster's controller.
 
+use std::path::PathBuf;
 use std::pin::pin;
+use std::process::Command;
 
 use futures::StreamExt;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
 use lagoon_task::hostmigration::{self, HostMigration};
-use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Running, Task};
+use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, Running, Task};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -121,6 +123,25 @@ pub fn completed() -> Value {
     })
 }
 
+/// Builds an example with this test's own cargo, features, profile and flags; answers with the path of the binary.
+pub fn example(name: &str) -> PathBuf {
+    let features: &[&str] = if cfg!(feature = "lagoon-api") { &["--all-features"] } else { &[] };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name, "--message-format=json"])
+        .args(features)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let messages = String::from_utf8(built.stdout).unwrap();
+    let artifact = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|message| message["target"]["name"] == name)
+        .unwrap();
+    artifact["executable"].as_str().unwrap().into()
+}
+
 /// Waits until `condition` holds.
 pub async fn until(condition: impl Fn() -> bool) {
     let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
@@ -129,19 +150,11 @@ pub async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Builds an example with this test's own cargo, profile and flags; answers with the path of the binary.
-pub fn example(name: &str) -> std::path::PathBuf {
-    let built = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", name, "--message-format=json"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let artifact = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find(|message| message["target"]["name"] == name)
-        .unwrap();
-    artifact["executable"].as_str().unwrap().into()
+/// Waits until the proxy holds a request of the task, or the task has ended without one: then there is none.
+pub async fn held_or_ended(proxy: &FaultProxy, running: &mut Running<'_>) -> Option<Passing> {
+    tokio::select! {
+        biased;
+        held = proxy.until_held() => Some(held.unwrap()),
+        _ = running.exit() => None,
+    }
 }

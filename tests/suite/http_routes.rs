@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use crate::bench::{new_control_plane, until};
+use crate::bench::{held_or_ended, new_control_plane, until};
 use crate::shop::Shop;
 
 const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
@@ -274,10 +274,7 @@ async fn waits_again<'bench>(shop: &Shop<'bench>) -> (FaultProxy, Running<'bench
 
     let proxy = FaultProxy::start(shop.control_plane, first(Passing::is_watch)).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let waits = tokio::select! {
-        held = proxy.until_held() => held.is_ok(),
-        _ = running.exit() => false,
-    };
+    let waits = held_or_ended(&proxy, &mut running).await.is_some();
     assert!(waits, "{}", running.finish().await.unwrap().log);
     (proxy, running)
 }

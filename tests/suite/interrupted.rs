@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished};
 use serde_json::Value;
 
-use crate::bench::{control_plane, until};
+use crate::bench::{control_plane, held_or_ended, until};
 use crate::shop::{INGRESSES, SECRETS, Shop, host};
 
 /// Switches that are interrupted at once.
@@ -38,10 +38,7 @@ async fn kill_after(control_plane: &ControlPlane, number: usize) -> usize {
     };
     let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = tokio::select! {
-        held = proxy.until_held() => Some(held.unwrap()),
-        _ = running.exit() => None,
-    };
+    let held = held_or_ended(&proxy, &mut running).await;
     if held.is_some() {
         running.signal("KILL").await.unwrap();
         running.exit().await.unwrap();

@@ -22,6 +22,8 @@ mod history;
 mod http_routes;
 mod interrupted;
 mod kubelet;
+#[cfg(feature = "lagoon-api")]
+mod lagoon;
 mod large_journal;
 mod malformed;
 mod meanwhile;

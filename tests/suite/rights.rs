@@ -3,7 +3,7 @@
 use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, HostGuard, Passing};
 
-use crate::bench::control_plane;
+use crate::bench::{control_plane, held_or_ended};
 use crate::interrupted::the_next_run_finishes;
 use crate::shop::Shop;
 
@@ -37,10 +37,7 @@ async fn after_request(control_plane: &ControlPlane, name: &str, number: usize, 
     let plan = move |passing: &Passing| if passing.number == number { Fault::AnswerHeld } else { Fault::None };
     let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = tokio::select! {
-        held = proxy.until_held() => Some(held.unwrap()),
-        _ = running.exit() => None,
-    };
+    let held = held_or_ended(&proxy, &mut running).await;
     if held.is_some() {
         shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
         proxy.release();

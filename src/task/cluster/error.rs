@@ -276,7 +276,8 @@ fn fields(status: &Status) -> Vec<String> {
     causes.map(|cause| escape(&cause.field)).filter(|field| !field.is_empty()).collect()
 }
 
-fn shortened(message: &str) -> String {
+/// `message` without control characters, cut off where it grows too long for a log.
+pub(crate) fn shortened(message: &str) -> String {
     let mut characters = message.trim().chars();
     let start: String = characters.by_ref().take(LONGEST_MESSAGE).collect();
     let rest = if characters.next().is_some() { "…" } else { "" };
@@ -293,7 +294,7 @@ fn from_transport(error: &(dyn StdError + 'static)) -> Cause {
 }
 
 /// Whether `error` says that no connection came about.
-pub(super) fn never_sent(error: &(dyn StdError + 'static)) -> bool {
+pub(crate) fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|part| {
         part.downcast_ref::<hyper_util::client::legacy::Error>()
             .is_some_and(hyper_util::client::legacy::Error::is_connect)
@@ -301,7 +302,7 @@ pub(super) fn never_sent(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// What is wrong with the server's certificate, if that is why `error` came about.
-pub(super) fn certificate_problem(error: &(dyn StdError + 'static)) -> Option<String> {
+pub(crate) fn certificate_problem(error: &(dyn StdError + 'static)) -> Option<String> {
     let found = chain(error).find_map(|part| part.downcast_ref::<rustls::Error>())?;
     match found {
         rustls::Error::InvalidCertificate(problem) => Some(format!("{problem}")),
@@ -317,7 +318,7 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     })
 }
 
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

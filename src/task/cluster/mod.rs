@@ -29,6 +29,8 @@ use serde_json::Value;
 use tower::{BoxError, ServiceBuilder};
 
 pub use error::{Cause, ClusterError, ObjectName};
+#[cfg(feature = "lagoon-api")]
+pub(crate) use error::{certificate_problem, innermost, never_sent, shortened};
 pub(crate) use logs::LogLine;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;

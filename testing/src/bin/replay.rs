@@ -1,4 +1,4 @@
-//! Replays a transcript: runs its commands in an empty folder, and compares what they print.
+//! Replays a transcript: `replay TRANSCRIPT FOLDER` runs its commands in that folder, and compares what they print.
 //!
 //! In the transcript a line that begins with `$ ` is a command, one that begins with `> ` after it continues it, and what
 //! follows is what it prints. `[...]` stands for any text of a line, and alone on a line for any number of lines. Every
@@ -22,11 +22,12 @@ struct Step {
 }
 
 fn main() -> ExitCode {
-    let Some(transcript) = std::env::args().nth(1) else {
-        eprintln!("usage: replay TRANSCRIPT");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [transcript, folder] = arguments.as_slice() else {
+        eprintln!("usage: replay TRANSCRIPT FOLDER");
         return ExitCode::FAILURE;
     };
-    match replay(Path::new(&transcript)) {
+    match replay(Path::new(transcript), Path::new(folder)) {
         Ok(steps) => {
             println!("{steps} commands did what {transcript} says.");
             ExitCode::SUCCESS
@@ -39,10 +40,10 @@ fn main() -> ExitCode {
 }
 
 /// Answers how many commands there were.
-fn replay(transcript: &Path) -> Result<usize, String> {
+fn replay(transcript: &Path, folder: &Path) -> Result<usize, String> {
     let text = std::fs::read_to_string(transcript).map_err(|error| format!("{}: {error}", transcript.display()))?;
     let steps = steps(&text)?;
-    let outputs = run(&steps)?;
+    let outputs = run(&steps, folder)?;
     for (step, (output, code)) in steps.iter().zip(&outputs) {
         let Step { command, prints } = step;
         if code != "0" {
@@ -85,8 +86,7 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
 
 /// Runs the commands one after the other in one shell, showing what they print; ends at the first that fails. Answers
 /// with the lines and the exit code of each.
-fn run(steps: &[Step]) -> Result<Vec<(Vec<String>, String)>, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, String> {
     let kit = std::env::current_dir().map_err(|error| error.to_string())?;
     let mut script = String::from("exec 2>&1 </dev/null\n");
     for Step { command, .. } in steps {
@@ -97,14 +97,20 @@ fn run(steps: &[Step]) -> Result<Vec<(Vec<String>, String)>, String> {
     std::fs::write(&script_file, script).map_err(|error| format!("{}: {error}", script_file.display()))?;
     let mut shell = Command::new("bash")
         .arg(&script_file)
-        .current_dir(folder.path())
-        .env("LAGOON_TASK_KIT", &kit)
+        .current_dir(folder)
+        .env("LAGOON_TASK_KIT", format!("file://{}", kit.display()))
         .env("CARGO_TERM_COLOR", "never")
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| format!("bash: {error}"))?;
+    let show = |number: usize| {
+        if let Some(step) = steps.get(number) {
+            println!("$ {}", step.command.replace('\n', "\n> "));
+        }
+    };
     let mut outputs = Vec::new();
     let mut lines = Vec::new();
+    show(0);
     for line in shell.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
         let line = line.map_err(|error| error.to_string())?;
         if let Some(code) = line.strip_prefix(MARK) {
@@ -112,6 +118,7 @@ fn run(steps: &[Step]) -> Result<Vec<(Vec<String>, String)>, String> {
                 lines.pop();
             }
             outputs.push((std::mem::take(&mut lines), code.to_owned()));
+            show(outputs.len());
         } else {
             println!("{line}");
             lines.push(line);
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn commands_run_in_one_shell_until_one_fails() {
         let read = steps("$ cd /\n$ pwd\n$ false\n$ echo never\n").unwrap();
-        let outputs = run(&read).unwrap();
+        let outputs = run(&read, Path::new(".")).unwrap();
         assert_eq!(outputs, [(vec![], "0".to_owned()), (lines("/"), "0".to_owned()), (vec![], "1".to_owned())]);
     }
 }

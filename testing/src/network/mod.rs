@@ -21,7 +21,7 @@ use crate::control_plane::Identity;
 use crate::error::Error;
 
 /// Accepts TLS with this identity.
-fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
+pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
     let (certificate, key) = parsed(identity)?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
     Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| damaged(&error))?)))

@@ -174,6 +174,14 @@ impl<'bench> Prepared<'bench> {
         self.running.service_account_folder()
     }
 
+    /// The folder that a binary is told of as its root, for files that a test adds to the task's image or mounts.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        // The pod's folder holds both: the root, and the volumes, of which the service account's is one.
+        let pod = self.service_account_folder().ancestors().nth(2);
+        pod.map(|folder| folder.join("root")).unwrap_or_default()
+    }
+
     /// Starts the process.
     pub fn start(self) -> Result<Running<'bench>, Error> {
         self.running.start()
