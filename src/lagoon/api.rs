@@ -321,7 +321,8 @@ impl LagoonApi {
         environment: &LagoonEnvironment,
         command: &RemoteCommand,
     ) -> Result<RemoteExit, SshError> {
-        self.follow_command(environment, command, |_, line| self.output.say(line)).await
+        let show = |_, line: &str| self.output.say(format_args!("{}\n", self.output.plain_line(line)));
+        self.follow_command(environment, command, show).await
     }
 
     /// Runs a command in an environment and hands each line that it writes to `on_line`. Lines of more than 16 KiB come
