@@ -133,8 +133,8 @@ pub enum Cause {
     /// 401.
     #[error("the Kubernetes API server does not accept the deployer token; it may have expired or been revoked")]
     Unauthorized,
-    /// 403, with the server's reason.
-    #[error("the deployer is not allowed to: {0}")]
+    /// 403, with the server's reason: a right is missing, or a quota has no room.
+    #[error("{}", forbidden(.0))]
     Forbidden(String),
     /// A policy of the cluster or one of its admission webhooks refuses it, with its own words.
     #[error("a policy of the cluster refuses it: {0}")]
@@ -179,6 +179,13 @@ pub enum Cause {
     /// An answer that is not what Kubernetes sends.
     #[error("the Kubernetes API server's answer could not be understood")]
     NotUnderstood,
+}
+
+fn forbidden(message: &str) -> String {
+    match message.find("exceeded quota: ") {
+        Some(start) => format!("the namespace's quota has no room for it ({})", &message[start..]),
+        None => format!("the deployer is not allowed to: {message}"),
+    }
 }
 
 fn listed(fields: &[String]) -> String {

@@ -300,3 +300,11 @@ fn an_answer_that_is_not_kubernetes_is_not_understood() {
     let error = String::from_utf8(vec![0xff]).unwrap_err();
     assert_eq!(Cause::from(&kube::Error::FromUtf8(error)), Cause::NotUnderstood);
 }
+
+#[test]
+fn a_full_quota_does_not_read_like_a_missing_right() {
+    let message =
+        "ingresses \"www\" is forbidden: exceeded quota: routes, requested: count/ingresses=1, used: 2, limited: 2";
+    let says = "the namespace's quota has no room for it (exceeded quota: routes, requested: count/ingresses=1, used: 2, limited: 2)";
+    assert_eq!(Cause::Forbidden(message.to_owned()).to_string(), says);
+}
