@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::companions::named_secrets;
 use super::manifest::same_content;
-use super::observed::{Certificate, Grant, Namespace, Observed, Rights, Rule, SecretThere};
+use super::observed::{Certificate, Grant, Namespace, Observed, Rights, SecretThere};
 use super::route::{BesideKind, KINDS, Route, RouteKind};
 use super::side::{Side, Sides};
 use super::{CONCURRENT, sure};
@@ -327,7 +327,7 @@ impl<'a> Looking<'a> {
                 Err(_) => Err(Cause::NotUnderstood),
             };
             match answer {
-                Ok(answer) => return Ok(rights(&answer["status"])),
+                Ok(answer) => return Ok(Rights::of(&answer["status"])),
                 Err(cause) if attempt < ATTEMPTS && (!cause.nothing_was_done() || cause == Cause::Conflict) => {}
                 Err(cause) => {
                     let object = ObjectName::new("SelfSubjectRulesReview", namespace, "");
@@ -378,26 +378,6 @@ fn grant(object: &Value) -> Grant {
         namespace: object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned(),
         from: from.filter_map(|entry| entry["namespace"].as_str().map(str::to_owned)).collect(),
         services: to.map(|entry| entry["name"].as_str().map(str::to_owned)).collect(),
-    }
-}
-
-fn rights(status: &Value) -> Rights {
-    let strings = |rule: &Value, field: &str| -> Vec<String> {
-        rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let rules = status["resourceRules"].as_array().into_iter().flatten();
-    Rights {
-        // An answer without rules is none.
-        complete: status["resourceRules"].is_array() && !status["incomplete"].as_bool().unwrap_or(false),
-        rules: rules
-            // A rule for named objects alone does not do for a switch.
-            .filter(|rule| rule["resourceNames"].as_array().is_none_or(Vec::is_empty))
-            .map(|rule| Rule {
-                verbs: strings(rule, "verbs"),
-                groups: strings(rule, "apiGroups"),
-                resources: strings(rule, "resources"),
-            })
-            .collect(),
     }
 }
 

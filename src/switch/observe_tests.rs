@@ -27,13 +27,13 @@ fn a_grant_counts_for_http_routes_and_services_alone() {
 fn the_servers_rules_are_rights_but_for_those_of_named_objects() {
     let rule = |names: Value| json!({ "verbs": ["delete"], "apiGroups": ["", "x"], "resources": ["secrets"], "resourceNames": names });
     let status = |rules: Value| json!({ "incomplete": false, "resourceRules": rules });
-    assert!(rights(&status(json!([]))).forbid("delete", "", "secrets"));
-    assert!(rights(&status(json!([rule(json!(["one"]))]))).forbid("delete", "", "secrets"));
+    assert!(Rights::of(&status(json!([]))).forbid("delete", "", "secrets"));
+    assert!(Rights::of(&status(json!([rule(json!(["one"]))]))).forbid("delete", "", "secrets"));
     for names in [json!([]), json!(null)] {
-        assert!(!rights(&status(json!([rule(names)]))).forbid("delete", "x", "secrets"));
+        assert!(!Rights::of(&status(json!([rule(names)]))).forbid("delete", "x", "secrets"));
     }
     let incomplete = json!({ "incomplete": true, "resourceRules": [] });
-    assert!(!rights(&incomplete).forbid("delete", "", "secrets"));
+    assert!(!Rights::of(&incomplete).forbid("delete", "", "secrets"));
 }
 
 #[test]

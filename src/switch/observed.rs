@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::route::{BesideKind, Route};
 use super::side::{Side, Sides};
 use crate::task::cluster::Metadata;
@@ -100,6 +102,28 @@ pub struct Rule {
 }
 
 impl Rights {
+    /// Reads the status of a `SelfSubjectRulesReview`.
+    #[must_use]
+    pub fn of(status: &Value) -> Self {
+        let strings = |rule: &Value, field: &str| -> Vec<String> {
+            rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let rules = status["resourceRules"].as_array().into_iter().flatten();
+        Self {
+            // An answer without rules is none.
+            complete: status["resourceRules"].is_array() && !status["incomplete"].as_bool().unwrap_or(false),
+            rules: rules
+                // A rule for named objects alone does not do for a switch.
+                .filter(|rule| rule["resourceNames"].as_array().is_none_or(Vec::is_empty))
+                .map(|rule| Rule {
+                    verbs: strings(rule, "verbs"),
+                    groups: strings(rule, "apiGroups"),
+                    resources: strings(rule, "resources"),
+                })
+                .collect(),
+        }
+    }
+
     /// Whether the deployer surely may not do `verb` on `resource`.
     #[must_use]
     pub fn forbid(&self, verb: &str, group: &str, resource: &str) -> bool {
