@@ -156,7 +156,7 @@ impl Checking<'_> {
                     format!(
                         "its finalizer \"{finalizer}\" would keep it from going, and nothing is known to remove it"
                     ),
-                    "Remove the finalizer from the route, or ask who put it there",
+                    "Ask your Lagoon administrator what it is for and to remove it from the route",
                 );
             }
         }

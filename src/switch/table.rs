@@ -4,6 +4,10 @@ use super::journal::{Book, RouteEntry};
 use super::side::Sides;
 use crate::task::output::escape;
 
+/// Below a table with a gap.
+const WHAT_A_GAP_IS: &str =
+    "gap: this cluster takes a host only once, so the route's hosts do not answer for some milliseconds\n";
+
 /// A row for each route: what, from where, where to, whether it is offline for a moment, and what goes along.
 #[must_use]
 pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
@@ -18,7 +22,11 @@ pub(super) fn table(book: &Book, names: &Sides<String>) -> String {
             or_none(&secrets(book, route)),
         ]);
     }
-    aligned(&rows)
+    let mut text = aligned(&rows);
+    if book.routes.iter().any(|route| !route.may_overlap) {
+        text.push_str(WHAT_A_GAP_IS);
+    }
+    text
 }
 
 fn hosts(route: &RouteEntry) -> String {

@@ -30,6 +30,7 @@ fn each_route_has_a_row_and_the_columns_stand_below_each_other() {
 ROUTE        HOSTS                        FROM          TO            GAP     SECRETS THAT GO ALONG
 Ingress www  www.example.com,example.com  shop-main     shop-standby  no gap  www-tls
 Ingress api  -                            shop-standby  shop-main     gap     -
+gap: this cluster takes a host only once, so the route's hosts do not answer for some milliseconds
 "
     );
 }
