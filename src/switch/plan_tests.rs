@@ -174,7 +174,7 @@ fn a_finalizer_that_nothing_is_known_to_remove_is_a_problem() {
     let problem = |finalizer| {
         format!(
             "Ingress \"www\" in namespace \"shop-standby\": its finalizer \"{finalizer}\" would keep it from going, and \
-             nothing is known to remove it. Remove the finalizer from the route, or ask who put it there."
+             nothing is known to remove it. Ask your Lagoon administrator what it is for and to remove it from the route."
         )
     };
     assert_eq!(problems(&observed(&[route], &[])), [problem("example.com/a"), problem("example.com/b")]);
