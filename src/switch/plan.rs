@@ -185,7 +185,7 @@ impl Checking<'_> {
             findings.problem(
                 self.subject(),
                 format!("it sends requests to Service \"{service}\", and namespace \"{}\" has none", self.there.name),
-                "Deploy the other environment so that it has this service, or remove the route's label",
+                "Deploy the other environment so that it has this service, or remove the label activestandby.lagoon.sh/migrate from the route",
             );
         } else if self.there.ready.as_ref().is_some_and(|ready| !ready.contains(service)) {
             findings.note(format!(

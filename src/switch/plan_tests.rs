@@ -29,7 +29,7 @@ fn notes(observed: &Observed) -> Vec<String> {
 fn no_service(service: &str) -> String {
     format!(
         "Ingress \"www\" in namespace \"shop-standby\": it sends requests to Service \"{service}\", and namespace \
-         \"shop-main\" has none. Deploy the other environment so that it has this service, or remove the route's label."
+         \"shop-main\" has none. Deploy the other environment so that it has this service, or remove the label activestandby.lagoon.sh/migrate from the route."
     )
 }
 

@@ -89,10 +89,11 @@ async fn reasons_of_different_kinds_are_told_at_once() {
         &shop,
         &[
             "- Ingress \"www\" in namespace \"all-at-once-develop\": it sends requests to Service \"nginx\", and namespace \
-             \"all-at-once-main\" has none. Deploy the other environment so that it has this service, or remove the route's \
-             label.",
+             \"all-at-once-main\" has none. Deploy the other environment so that it has this service, or remove the \
+             label activestandby.lagoon.sh/migrate from the route.",
             "- Ingress \"www\" in namespace \"all-at-once-develop\": its finalizer \"example.com/keeps-it\" would keep it \
-             from going, and nothing is known to remove it. Ask your Lagoon administrator what it is for and to remove it from the route.",
+             from going, and nothing is known to remove it. Ask your Lagoon administrator what it is for and to remove it \
+             from the route.",
             "- Ingress \"www\" in namespace \"all-at-once-develop\": namespace \"all-at-once-main\" has a route of the same \
              name that does not move (it lacks the label activestandby.lagoon.sh/migrate=true). Rename or delete one of the \
              two, or label the other one so that they change places.",
