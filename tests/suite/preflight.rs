@@ -55,7 +55,8 @@ async fn every_missing_service_in_both_directions_is_told_at_once() {
     two["spec"]["defaultBackend"] = json!({ "service": { "name": "varnish", "port": { "number": 80 } } });
     shop.add(&shop.standby, vec![two, ingress("fine", "fine.example.com", "web", None)]).await;
     shop.add(&shop.active, vec![ingress("one", "one.example.com", "nginx", None)]).await;
-    let what_to_do = "Deploy the other environment so that it has this service, or remove the label activestandby.lagoon.sh/migrate from the route.";
+    let what_to_do = "Deploy the other environment so that it has this service, or remove the label \
+                      activestandby.lagoon.sh/migrate from the route.";
     refuses(
         &shop,
         &[
