@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use lagoon_task::{Argument, Context, Definition, arguments};
 
+/// How the task names itself to the API server.
+const NAME: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 arguments! {
     /// What the user fills in, in Lagoon's form.
     struct Chosen {
@@ -13,13 +16,15 @@ arguments! {
 }
 
 fn main() -> ExitCode {
-    let definition = Definition::new("{{project-name}}", "{{description}}.");
-    definition.run("{{project-name}}/0.1.0", async |task: Context, chosen: Chosen| {
+    // Its name in Lagoon, and what it does, are those of Cargo.toml.
+    let definition = Definition::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"));
+    definition.run(NAME, async |task: Context, chosen: Chosen| {
         let greeting = greeting(&chosen.name, chosen.often);
         // The user sees this at once, in the task's log.
         task.step(format!("Greeting {}", chosen.name));
         // Lagoon gets this, and keeps it.
-        task.report(&serde_json::json!({ "greeting": greeting })).await?;
+        let result = serde_json::json!({ "greeting": greeting });
+        task.report(&result).await?;
         // The last line of the log. An error in its place becomes a sentence, and exit code 1.
         Ok(greeting)
     })
@@ -27,7 +32,8 @@ fn main() -> ExitCode {
 
 /// What is not about Lagoon is a plain function, and is tested as one.
 fn greeting(name: &str, often: u8) -> String {
-    format!("Hello{}, {name}!", ", hello".repeat(usize::from(often.saturating_sub(1))))
+    let more = ", hello".repeat(usize::from(often.saturating_sub(1)));
+    format!("Hello{more}, {name}!")
 }
 
 #[cfg(test)]
