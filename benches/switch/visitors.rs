@@ -29,10 +29,14 @@ use crate::{ACTIVE, STANDBY, content, delete_and_create, prepare};
 /// A visitor of a host comes each time that this has passed: 100 a second, answered or not.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// Visitors come for this long before the routes move, and after the last has arrived.
-const AROUND: Duration = Duration::from_secs(1);
+/// Visitors come for this long before the routes move. Traefik by default takes up changes at most every 2 s; after a
+/// longer rest it takes up the first one at once, also the delete of a route that is about to be created.
+const BEFORE: Duration = Duration::from_secs(3);
 
-/// Traefik's default is to take up changes at most every 2 s. Routes that are not there by then do not come.
+/// And for this long after all routes have arrived.
+const AFTER: Duration = Duration::from_secs(1);
+
+/// Routes and answers that are not there by then do not come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Each way.
@@ -45,12 +49,12 @@ type Answer = Result<String, String>;
 struct Site {
     standby: LagoonEnvironment,
     active: LagoonEnvironment,
-    /// Each host's route, with the environment that answers first and the one that it moves to.
     routes: Vec<Route>,
 }
 
 struct Route {
     host: String,
+    /// The environment that answers first.
     from: LagoonEnvironment,
     to: LagoonEnvironment,
     manifest: Ingress,
@@ -170,9 +174,9 @@ impl Visitors {
         let visits =
             site.routes.iter().map(|route| tokio::spawn(self.clone().visit(route.host.clone(), ended.clone())));
         let visits: Vec<_> = visits.collect();
-        tokio::time::sleep(AROUND).await;
+        tokio::time::sleep(BEFORE).await;
         change.await?;
-        tokio::time::sleep(AROUND).await;
+        tokio::time::sleep(AFTER).await;
         ended.store(true, Ordering::SeqCst);
         println!("  {what}:");
         for (route, visits) in site.routes.iter().zip(visits) {

@@ -21,7 +21,7 @@ impl BuildFolder {
     /// Opens or makes the folder for this very set of modules.
     pub(crate) fn open(name: &str) -> Result<Self, Error> {
         let cache = home("XDG_CACHE_HOME", ".cache")
-            .ok_or_else(|| Error::build(name, "neither HOME nor XDG_CACHE_HOME is set, so there is no cache."))?;
+            .ok_or_else(|| Error::build("A server", "neither HOME nor XDG_CACHE_HOME is set, so there is no cache."))?;
         let path = cache.join("lagoon-task-testing").join(name);
         fs::create_dir_all(&path).map_err(Error::file(&path))?;
         let lock_path = path.join("lock");
