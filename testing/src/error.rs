@@ -6,13 +6,21 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The API server's or etcd's binary could not be found or built.
+    /// The API server's or etcd's binary could not be found.
     #[error("No kube-apiserver and etcd: {0}")]
     Binaries(String),
+    /// A server could not be built from its Go modules.
+    #[error("{program} could not be built: {reason}")]
+    Build {
+        /// The server: `etcd`, `kube-apiserver` or `traefik`.
+        program: String,
+        /// What Go said, or why it could not be started.
+        reason: String,
+    },
     /// A server did not come up.
     #[error("{server} did not become ready: {reason}. The last lines of its log:\n{log}")]
     NotReady {
-        /// `etcd` or `kube-apiserver`.
+        /// `etcd`, `kube-apiserver` or `traefik`.
         server: &'static str,
         /// Why it is given up on.
         reason: String,
@@ -71,6 +79,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn build(program: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Build { program: program.into(), reason: reason.into() }
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }

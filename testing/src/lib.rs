@@ -6,7 +6,8 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself.
+//! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself. [`Traefik`] is
+//! a real ingress controller, for benchmarks.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
@@ -31,11 +32,13 @@ mod audit;
 mod content;
 mod control_plane;
 mod error;
+mod go_build;
 mod kubelet;
 mod lagoon;
 mod launcher;
 mod network;
 mod task;
+mod traefik;
 
 use std::time::Duration;
 
@@ -48,6 +51,7 @@ pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::{LagoonEnvironment, Launcher};
 pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder};
 pub use task::{Finished, Prepared, Program, Running, Task};
+pub use traefik::{TRAEFIK_VERSION, Traefik};
 
 /// Definitions of the Gateway API's `HTTPRoute`, `Gateway` and `ReferenceGrant` for [`ControlPlane::apply`], with the
 /// rights of a deployer. Stand-ins for the schema only: every `spec` is accepted, and no controller acts on the objects.

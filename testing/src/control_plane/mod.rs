@@ -27,7 +27,7 @@ use binaries::Binaries;
 pub use binaries::KUBERNETES_VERSION;
 pub(crate) use certificates::{Certificates, Identity};
 pub(crate) use client::HttpsConnector;
-use server::Server;
+pub(crate) use server::Server;
 
 /// An API server is ready after some three seconds; a busy machine gets this long.
 const READY_WITHIN: Duration = Duration::from_mins(2);
@@ -331,13 +331,16 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
     ]
 }
 
-/// Three free ports. They are free when this returns; that another process takes one before the servers do is rare.
-fn free_ports() -> Result<[u16; 3], Error> {
-    let bind = || TcpListener::bind("127.0.0.1:0").map_err(Error::process("Looking for a free port"));
-    let listeners = [bind()?, bind()?, bind()?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr().map_err(Error::process("Looking for a free port"))?.port();
+/// Free ports. They are free when this returns; that another process takes one before the servers do is rare.
+pub(crate) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
+    let failed = || Error::process("Looking for a free port");
+    // All are held until all are known, so that none is given out twice.
+    let mut held = Vec::new();
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
+        *port = listener.local_addr().map_err(failed())?.port();
+        held.push(listener);
     }
     Ok(ports)
 }

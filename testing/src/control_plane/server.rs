@@ -23,7 +23,7 @@ wait "$server"
 /// Lines of a server's log that go into an error.
 const LOG_LINES: usize = 15;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     name: &'static str,
     supervisor: Child,
     lifeline: Option<ChildStdin>,
@@ -33,7 +33,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts `binary` with its output in `log`. `folder`, if there is one, goes with the server: nothing runs the
     /// destructors of a control plane that is shared by all tests of a process.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         binary: &Path,
         arguments: &[String],
@@ -57,12 +57,12 @@ impl Server {
     }
 
     /// How the server ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
     }
 
     /// Kills the server, as a crash would, and waits until it is gone.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut lifeline) = self.lifeline.take() {
             let _ = lifeline.flush();
         }
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// An error that says why this server is given up on, with the end of its log.
-    pub(super) fn not_ready(&self, reason: impl Into<String>) -> Error {
+    pub(crate) fn not_ready(&self, reason: impl Into<String>) -> Error {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");

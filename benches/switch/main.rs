@@ -1,6 +1,8 @@
 //! Measures the direct way on a local control plane: `cargo bench --bench switch`. It prints figures beside the floor that
 //! the API server sets, measured in the same run, and asserts nothing about them; machines are shared and noisy, so it
-//! gives medians.
+//! gives medians. Then it shows what visitors notice of a switch.
+
+mod visitors;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -9,10 +11,17 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, PostParams};
-use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Request, ingress, service, tls_secret};
+use lagoon_task_testing::{
+    self as testing, ControlPlane, Finished, LagoonEnvironment, Launcher, Prepared, Request, Traefik, ingress, service,
+    tls_secret,
+};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_activestandby");
+
+/// The names of the environments that are switched.
+const STANDBY: &str = "develop";
+const ACTIVE: &str = "main";
 
 /// Runs of the small switches; of the large one there are `LARGE_RUNS`.
 const RUNS: usize = 15;
@@ -72,7 +81,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let measured = switch(&control_plane, &launcher, "taken", 100, true).await?;
     println!("\nA route that must be deleted first, from delete committed to create committed:");
     print_median("100 routes each way", offline(&measured.requests)?);
-    Ok(())
+    println!();
+    match Traefik::start(&control_plane).await {
+        Ok(traefik) => Box::pin(visitors::measure(&control_plane, &launcher, &traefik)).await,
+        Err(testing::Error::Build { reason, .. }) => {
+            println!("Visitors are not measured, Traefik could not be built: {}", reason.replace('\n', " "));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Two namespaces with this many routes each, and a switch of them.
@@ -83,19 +100,12 @@ async fn switch(
     routes: usize,
     tls: bool,
 ) -> Result<Measured, Box<dyn Error>> {
-    let standby = launcher.environment(project, "develop").await?;
-    let active = launcher.environment(project, "main").await?;
-    launcher.allow_switch(&standby, &active).await?;
+    let standby = launcher.environment(project, STANDBY).await?;
+    let active = launcher.environment(project, ACTIVE).await?;
     for environment in [&standby, &active] {
         control_plane.create_all(&environment.namespace, content(environment, routes, tls)).await?;
     }
-    let payload = json!({
-        "productionEnvironment": "main",
-        "standbyEnvironment": "develop",
-        "sourceNamespace": standby.namespace,
-        "destinationNamespace": active.namespace,
-    });
-    let prepared = launcher.task(&standby, BINARY).payload(&payload).prepare().await?;
+    let prepared = prepare(launcher, &standby, &active).await?;
     let started = Instant::now();
     let mut running = prepared.start()?;
     let process = running.process_id().unwrap_or_default();
@@ -108,6 +118,22 @@ async fn switch(
     }
     let peak_memory_kib = memory.join().map_err(|_| "The memory could not be watched.")?;
     Ok(Measured { whole, peak_memory_kib, requests })
+}
+
+/// A switch of two environments that has everything but the start.
+async fn prepare<'bench>(
+    launcher: &Launcher<'bench>,
+    standby: &LagoonEnvironment,
+    active: &LagoonEnvironment,
+) -> Result<Prepared<'bench>, testing::Error> {
+    launcher.allow_switch(standby, active).await?;
+    let payload = json!({
+        "productionEnvironment": active.name,
+        "standbyEnvironment": standby.name,
+        "sourceNamespace": standby.namespace,
+        "destinationNamespace": active.namespace,
+    });
+    launcher.task(standby, BINARY).payload(&payload).prepare().await
 }
 
 fn content(environment: &LagoonEnvironment, routes: usize, tls: bool) -> Vec<Value> {
@@ -126,26 +152,28 @@ fn content(environment: &LagoonEnvironment, routes: usize, tls: bool) -> Vec<Val
 /// Moves routes with nothing but a delete and a create each.
 async fn floor(control_plane: &ControlPlane, launcher: &Launcher<'_>, at_once: usize) -> Result<(), Box<dyn Error>> {
     let project = format!("floor-{at_once}");
-    let from = launcher.environment(&project, "develop").await?;
-    let to = launcher.environment(&project, "main").await?;
+    let from = launcher.environment(&project, STANDBY).await?;
+    let to = launcher.environment(&project, ACTIVE).await?;
     let objects = content(&from, FLOOR_ROUTES, false);
     control_plane.create_all(&from.namespace, objects.clone()).await?;
-    let (client, parameters) = (control_plane.client()?, PostParams::default());
+    let client = control_plane.client()?;
     let api = |environment: &LagoonEnvironment| Api::<Ingress>::namespaced(client.clone(), &environment.namespace);
     let (from, to) = (&api(&from), &api(&to));
     let routes = objects.into_iter().skip(1).map(serde_json::from_value).collect::<Result<Vec<Ingress>, _>>()?;
     let started = Instant::now();
-    let parameters = &parameters;
-    let moves = stream::iter(routes).map(|route| async move {
-        from.delete(route.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default()).await?;
-        let deleted = Instant::now();
-        to.create(parameters, &route).await?;
-        Ok::<_, kube::Error>(deleted.elapsed())
-    });
+    let moves = stream::iter(routes).map(|route| async move { delete_and_create(from, to, &route).await });
     let gaps: Vec<Duration> = moves.buffer_unordered(at_once).try_collect().await?;
     let rate = as_f64(FLOOR_ROUTES as u64) / started.elapsed().as_secs_f64();
     print_median(&format!("{at_once:>2} at once: {rate:>4.0} routes/s, between the two"), gaps);
     Ok(())
+}
+
+/// Moves one route with nothing but these two requests, and gives the time between their answers.
+async fn delete_and_create(from: &Api<Ingress>, to: &Api<Ingress>, route: &Ingress) -> Result<Duration, kube::Error> {
+    from.delete(route.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default()).await?;
+    let deleted = Instant::now();
+    to.create(&PostParams::default(), route).await?;
+    Ok(deleted.elapsed())
 }
 
 /// A policy is in force some moments after it has been created.
