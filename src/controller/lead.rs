@@ -9,12 +9,13 @@ use kube::runtime::controller::{Config, Error as RuntimeError};
 use kube::runtime::{Controller, watcher};
 use tokio::sync::watch;
 
+use super::ControllerError;
 use super::engine::Engine;
 use super::leader::Election;
 use super::orphans;
 use super::reconcile::{self, Context, ReconcileError};
-use super::{ControllerError, turned_true};
 use crate::task::cluster::Cause;
+use crate::task::stop::turned_true;
 
 /// Switches carried out at the same time.
 const CONCURRENCY: u16 = 4;

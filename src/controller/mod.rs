@@ -33,7 +33,7 @@ pub use switching::RouteEngine;
 use crate::task::cluster::{Cluster, ConnectError};
 use crate::task::environment::{Environment, EnvironmentError};
 use crate::task::mounts::Mounts;
-use crate::task::stop::stop_signal;
+use crate::task::stop::{stop_signal, turned_true};
 use events::Events;
 use leader::Election;
 use metrics::Metrics;
@@ -118,12 +118,4 @@ async fn serve(address: SocketAddr) -> Result<Arc<Status>, ControllerError> {
     let status = Arc::new(Status { ready: AtomicBool::new(false), metrics: Arc::new(Metrics::new()) });
     tokio::spawn(server::serve(listener, Arc::clone(&status)));
     Ok(status)
-}
-
-/// Completes when the value is true.
-async fn turned_true(mut value: watch::Receiver<bool>) {
-    // A sender that is gone can no longer ask for anything.
-    if value.wait_for(|value| *value).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

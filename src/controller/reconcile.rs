@@ -15,10 +15,11 @@ use super::events::Events;
 use super::metrics::Metrics;
 use super::objects::{HostMigrations, ReadError, typed};
 use super::patch::{self, Ending};
-use super::{logs, orphans, turned_true};
+use super::{logs, orphans};
 use crate::hostmigration::HostMigration;
 use crate::task::cluster::Cause;
 use crate::task::output::Output;
+use crate::task::stop::turned_true;
 
 /// How often the end of a switch is written at once when others change the object at the same time.
 const ATTEMPTS: usize = 5;

@@ -18,9 +18,6 @@ use super::side::{Side, Sides};
 use super::{CONCURRENT, sure};
 use crate::task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
 
-/// How often a question is asked in all whose answer is lost: questions about rights are sent as creates.
-const ATTEMPTS: u32 = 4;
-
 const ISSUED_BY_CERT_MANAGER: &str = "cert-manager.io/certificate-name";
 
 /// Both namespaces, and how to get at them.
@@ -317,8 +314,7 @@ impl<'a> Looking<'a> {
             "kind": "SelfSubjectRulesReview",
             "spec": { "namespace": namespace },
         });
-        let mut attempt = 1;
-        loop {
+        let ask = || async {
             let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews")
                 .header(http::header::CONTENT_TYPE, "application/json")
                 .body(review.to_string().into_bytes());
@@ -326,17 +322,12 @@ impl<'a> Looking<'a> {
                 Ok(request) => self.cluster.ask(self.cluster.client_ref().request::<Value>(request)).await,
                 Err(_) => Err(Cause::NotUnderstood),
             };
-            match answer {
-                Ok(answer) => return Ok(Rights::of(&answer["status"])),
-                Err(cause) if attempt < ATTEMPTS && (!cause.nothing_was_done() || cause == Cause::Conflict) => {}
-                Err(cause) => {
-                    let object = ObjectName::new("SelfSubjectRulesReview", namespace, "");
-                    return Err(ClusterError::Read { object, cause });
-                }
-            }
-            tokio::time::sleep(sure::pause(attempt)).await;
-            attempt += 1;
-        }
+            answer.map_err(|cause| {
+                let object = ObjectName::new("SelfSubjectRulesReview", namespace, "");
+                ClusterError::Read { object, cause }
+            })
+        };
+        Ok(Rights::of(&sure::ask(ask).await?["status"]))
     }
 }
 

@@ -12,9 +12,6 @@ use super::side::Side;
 use super::{CONCURRENT, manifest, sure};
 use crate::task::cluster::{Cause, ClusterError};
 
-/// How often a question is asked in all whose answer is lost or that meets a passing conflict.
-const ATTEMPTS: u32 = 4;
-
 /// What the cluster says to a route on the other side.
 enum Answer {
     /// It can be created while the old one is still there.
@@ -65,23 +62,19 @@ async fn ask(
         manifest::moved(&route.object(), from, to, switch)
     };
     let objects = looking.cluster.objects(&kind.resource(), to);
-    let mut attempt = 1;
-    loop {
-        let Err(error) = objects.could_create(&object).await else { return Ok(Answer::MayOverlap) };
-        match error.cause() {
-            Cause::Denied(words) if host_is_taken(words) => return Ok(Answer::HostIsTaken),
-            cause if attempt < ATTEMPTS && (!cause.nothing_was_done() || *cause == Cause::Conflict) => {}
-            Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_) | Cause::AlreadyExists => {
-                return Ok(Answer::Refused(Problem::new(
-                    format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
-                    format!("namespace \"{to}\" does not take it: {}", error.cause()),
-                    "Remove the reason, or ask your Lagoon administrator",
-                )));
-            }
-            _ => return Err(error),
+    let Err(error) = sure::ask(|| objects.could_create(&object)).await else {
+        return Ok(Answer::MayOverlap);
+    };
+    match error.cause() {
+        Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken),
+        Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_) | Cause::AlreadyExists => {
+            Ok(Answer::Refused(Problem::new(
+                format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
+                format!("namespace \"{to}\" does not take it: {}", error.cause()),
+                "Remove the reason, or ask your Lagoon administrator",
+            )))
         }
-        tokio::time::sleep(sure::pause(attempt)).await;
-        attempt += 1;
+        _ => Err(error),
     }
 }
 

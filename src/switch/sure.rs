@@ -13,6 +13,9 @@ use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, O
 /// How often a create is sent in all.
 const ATTEMPTS: u32 = 6;
 
+/// How often a question is asked in all whose answer is lost or that meets a passing conflict.
+const QUESTIONS: u32 = 4;
+
 /// How long a name may stay taken by an object that is being deleted.
 const GOES_WITHIN: Duration = Duration::from_mins(1);
 
@@ -114,6 +117,26 @@ pub(super) async fn until_gone(objects: &Objects<'_>, name: &str) -> Result<(), 
     } else {
         Err(SureError::DoesNotGo { object: objects.name(name) })
     }
+}
+
+/// Asks a question, and asks it again when the answer is lost or meets a passing conflict. For what changes nothing.
+pub(super) async fn ask<T, Answer>(question: impl Fn() -> Answer) -> Result<T, ClusterError>
+where
+    Answer: Future<Output = Result<T, ClusterError>>,
+{
+    let mut attempt = 1;
+    loop {
+        match question().await {
+            Err(error) if attempt < QUESTIONS && may_be_asked_again(error.cause()) => {}
+            answer => return answer,
+        }
+        tokio::time::sleep(pause(attempt)).await;
+        attempt += 1;
+    }
+}
+
+fn may_be_asked_again(cause: &Cause) -> bool {
+    !cause.nothing_was_done() || *cause == Cause::Conflict
 }
 
 /// The time before another attempt: 20 ms at first, twice as long each time.

@@ -16,6 +16,7 @@ use super::output::Output;
 use super::payload::{self, PayloadError};
 use super::report::{self, Progress};
 use super::secrets;
+use super::stop::turned_true;
 #[cfg(feature = "lagoon-api")]
 use crate::lagoon::{LagoonApi, LagoonConnectError};
 
@@ -286,9 +287,6 @@ impl Context {
     /// }
     /// ```
     pub async fn stopping(&self) {
-        // The sender lives as long as the task; without one nobody can ask.
-        if self.stopping.clone().wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        turned_true(self.stopping.clone()).await;
     }
 }

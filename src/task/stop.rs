@@ -22,3 +22,11 @@ pub(crate) fn stop_signal(asked: impl FnOnce() + Send + 'static) -> io::Result<w
     });
     Ok(receiver)
 }
+
+/// Completes when the value is true.
+pub(crate) async fn turned_true(mut value: watch::Receiver<bool>) {
+    // A sender that is gone can no longer ask for anything.
+    if value.wait_for(|value| *value).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

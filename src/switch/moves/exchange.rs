@@ -12,7 +12,7 @@ use crate::switch::journal::CertificateEntry;
 use crate::switch::manifest::{stand_in, stand_in_name};
 use crate::switch::side::Side;
 use crate::switch::sure;
-use crate::task::cluster::Deleted;
+use crate::task::cluster::{Deleted, Metadata};
 
 impl Moves<'_> {
     /// Has all routes of the component where `goal` wants them.
@@ -77,7 +77,6 @@ impl Moves<'_> {
 
     /// Puts up what serves in the route's place on the active side, unless the route itself is settled.
     async fn stand_in(&self, goal: Goal, route: &mut Traveller, exchanged: &[String]) -> Result<(), MoveError> {
-        let namespace = self.names().of(Side::Active);
         let name = stand_in_name(&self.switch, &route.entry.kind, &route.entry.name);
         if route.place.stood_in_at(Side::Active) {
             // An earlier run may not have seen it accepted. On the way back it is there to serve as well as it can.
@@ -86,10 +85,7 @@ impl Moves<'_> {
                 Goal::AsBefore => Ok(()),
             };
         }
-        let secrets = self.names_aside(exchanged);
-        let object = stand_in(&route.entry.object(), namespace, &name, &self.switch, &secrets);
-        let objects = self.objects(&route.entry.kind, Side::Active)?;
-        match sure::create(&objects, &object, &sure::made_by(&self.switch)).await.map_err(MoveError::from) {
+        match self.put_up_stand_in(route, Side::Active, exchanged).await {
             Ok(created) => route.place.stand_ins.active = Some(created),
             // The cluster has changed its mind since it was asked: then there is a gap.
             Err(error) if is_host_taken(&error) => return Ok(()),
@@ -98,11 +94,26 @@ impl Moves<'_> {
         self.until_accepted(&route.entry, Side::Active, &name).await
     }
 
+    /// Creates what stands in for the route on a side. It serves the exchanged Secrets from where they are put aside.
+    pub(super) async fn put_up_stand_in(
+        &self,
+        route: &Traveller,
+        side: Side,
+        exchanged: &[String],
+    ) -> Result<Metadata, MoveError> {
+        let entry = &route.entry;
+        let name = stand_in_name(&self.switch, &entry.kind, &entry.name);
+        let secrets = self.names_aside(exchanged);
+        let object = stand_in(&entry.object(), self.names().of(side), &name, &self.switch, &secrets);
+        let objects = self.objects(&entry.kind, side)?;
+        Ok(sure::create(&objects, &object, &sure::made_by(&self.switch)).await?)
+    }
+
     async fn stand_in_leaves(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
         let Some(seen) = route.place.stand_ins.of(side) else { return Ok(()) };
         let objects = self.objects(&route.entry.kind, side)?;
         // Whoever has written its status meanwhile does not matter.
-        let seen = crate::task::cluster::Metadata { resource_version: String::new(), ..seen.clone() };
+        let seen = Metadata { resource_version: String::new(), ..seen.clone() };
         sure::delete(&objects, &seen).await?;
         *route.place.stand_ins.of_mut(side) = None;
         Ok(())

@@ -7,9 +7,7 @@
 use super::relocate::is_host_taken;
 use super::{MoveError, Moves, Places, Traveller};
 use crate::switch::components::{Component, components};
-use crate::switch::manifest::{stand_in, stand_in_name};
 use crate::switch::side::Side;
-use crate::switch::sure;
 
 impl Moves<'_> {
     /// Puts back on the standby side what is not there and may be offline. Answers with what failed.
@@ -38,19 +36,16 @@ impl Moves<'_> {
         if !part.is_exchange() {
             return self.create(route, Side::Standby).await;
         }
-        let namespace = self.names().of(Side::Standby);
-        let name = stand_in_name(&self.switch, &route.entry.kind, &route.entry.name);
         // Under its own name the Secret may be the active environment's by now, or may become it when the switch goes on.
         for secret in &part.exchanged_secrets {
             self.park(secret, Side::Standby).await?;
         }
-        let secrets = self.names_aside(&part.exchanged_secrets);
-        let object = stand_in(&route.entry.object(), namespace, &name, &self.switch, &secrets);
-        let objects = self.objects(&route.entry.kind, Side::Standby)?;
-        sure::create(&objects, &object, &sure::made_by(&self.switch)).await?;
+        let stand_in = self.put_up_stand_in(route, Side::Standby, &part.exchanged_secrets).await?;
         self.caller.say(&format!(
-            "{} is served by \"{name}\" in namespace \"{namespace}\" until the switch goes on.",
-            route.entry.in_words()
+            "{} is served by \"{}\" in namespace \"{}\" until the switch goes on.",
+            route.entry.in_words(),
+            stand_in.name,
+            self.names().of(Side::Standby)
         ));
         Ok(())
     }
