@@ -145,8 +145,7 @@ async fn stop(worker: &Worker, child: &mut Child, id: u32, grace: Duration) -> i
         process::terminate(id);
         tokio::select! {
             exit = child.wait() => return exit,
-            () = tokio::time::sleep(grace) => {}
-            () = worker.until_hurried() => {}
+            () = worker.until_time_is_over(grace) => {}
         }
     }
     process::kill(id);

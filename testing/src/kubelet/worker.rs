@@ -18,8 +18,9 @@ use super::sources::Sources;
 use super::status::{ContainerState, Place, PodState};
 use super::{LOOK_AGAIN, Shared, container, node, process, volumes};
 
-/// How long a container has to end at least, and when it is evicted or its pod is gone already.
-const SHORT_GRACE: Duration = Duration::from_secs(1);
+/// How long a container has to end that nobody gave any time: its pod is deleted by force, or evicted. A kubelet gives
+/// it 1 s; the machines of tests are busier than those of sites.
+const SHORT_GRACE: Duration = Duration::from_secs(5);
 
 /// A pod as the watch shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,12 +165,18 @@ impl Worker {
         }
     }
 
-    /// Waits until the containers are to end sooner than they were told: the pod is gone, or the test kills it.
-    pub(super) async fn until_hurried(&self) {
+    /// Waits until the time is over that a container has to end: `grace`, a short one when the pod goes before that, and
+    /// none when the test kills it.
+    pub(super) async fn until_time_is_over(&self, grace: Duration) {
         let (mut seen, mut stop) = (self.seen.subscribe(), self.stop.subscribe());
-        let was_there = !self.is_gone();
+        let hurried = async {
+            // It is there as long as this.
+            let _ = seen.wait_for(|sight| *sight == Sight::Gone).await;
+            tokio::time::sleep(SHORT_GRACE).await;
+        };
         tokio::select! {
-            _ = seen.wait_for(|sight| *sight == Sight::Gone && was_there) => {}
+            () = tokio::time::sleep(grace) => {}
+            () = hurried => {}
             _ = stop.wait_for(|stop| matches!(stop, Some(Stop::Killed))) => {}
         }
     }
@@ -309,8 +316,11 @@ fn sight(pod: &Pod) -> Sight {
     if pod.metadata.deletion_timestamp.is_none() {
         return Sight::There;
     }
-    let seconds = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
-    Sight::Deleting(Duration::from_secs(seconds.unsigned_abs()).max(SHORT_GRACE))
+    match pod.metadata.deletion_grace_period_seconds.unwrap_or_default() {
+        // By force. It is shown like this for a moment, before it is gone.
+        0 => Sight::Deleting(SHORT_GRACE),
+        seconds => Sight::Deleting(Duration::from_secs(seconds.unsigned_abs())),
+    }
 }
 
 pub(super) fn now() -> Time {

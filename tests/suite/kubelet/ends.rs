@@ -1,7 +1,7 @@
 //! How containers end.
 
 use futures::{AsyncBufReadExt, TryStreamExt};
-use kube::api::LogParams;
+use kube::api::{DeleteParams, LogParams};
 use lagoon_task_testing::ControlPlane;
 use serde_json::json;
 
@@ -64,13 +64,29 @@ async fn a_container_that_does_not_end_is_killed_with_all_its_processes() {
     assert!(!runs(&child));
 }
 
+/// The containers of a pod that was deleted by force were killed as soon as it was gone: only the quickest could still
+/// say something.
 #[tokio::test]
-async fn a_pod_deleted_by_force_is_ended_too() {
+async fn a_pod_deleted_by_force_is_asked_to_end_too() {
     let place = Place::new(control_plane().await, "kubelet-force").await;
-    place.script("forced", "trap 'echo bye; exit 0' TERM; echo ready; sleep 1000 & wait").await;
+    let gate = Gate::new();
+    let script = format!("trap '{}; echo bye; exit 0' TERM; echo ready; sleep 1000 & wait", gate.wait());
+    place.script("forced", &script).await;
     let rest = place.rest_after("forced", "ready\n").await;
     place.delete("forced", 0).await;
+    gate.open();
     assert_eq!(rest.await, "bye\n");
+}
+
+#[tokio::test]
+async fn a_pod_deleted_by_force_while_it_ends_has_no_more_of_its_time() {
+    let place = Place::new(control_plane().await, "kubelet-forced-later").await;
+    place.script("patient", "trap 'echo asked' TERM; echo ready; while true; do sleep 1000 & wait; done").await;
+    let rest = place.rest_after("patient", "ready\n").await;
+    place.pods().delete("patient", &DeleteParams::default().grace_period(3600)).await.unwrap();
+    place.until("patient", |pod| pod.metadata.deletion_timestamp.is_some()).await;
+    place.delete("patient", 0).await;
+    assert_eq!(rest.await, "asked\n");
 }
 
 #[tokio::test]
