@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         let mut written = String::new();
         let exit = api
             .follow_command(&environment, &RemoteCommand::new(&arguments.command), |_, line| {
-                task.say(line);
+                // The line comes without the secrets that the task knows. With its line break, since an empty line is a line.
+                task.say(format!("{line}\n"));
                 written.extend([line, "\n"]);
             })
             .await?;

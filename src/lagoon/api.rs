@@ -10,7 +10,6 @@ use super::command::{RemoteCommand, RemoteExit, Source};
 use super::error::{ApiCause, LagoonApiError, LagoonConnectError, SshError};
 use super::graphql::{Call, GraphQl, Outgoing, Repeat, UPLOAD_PATIENCE};
 use super::known_hosts::{BadKnownHost, KnownHosts};
-use super::lines::Lines;
 use super::settings::{self, Endpoint};
 use super::ssh::Ssh;
 use super::token::Tokens;
@@ -321,12 +320,14 @@ impl LagoonApi {
         environment: &LagoonEnvironment,
         command: &RemoteCommand,
     ) -> Result<RemoteExit, SshError> {
-        let show = |_, line: &str| self.output.say(format_args!("{}\n", self.output.plain_line(line)));
-        self.follow_command(environment, command, show).await
+        // With its line break, since an empty line is a line.
+        self.follow_command(environment, command, |_, line| self.output.say(format_args!("{line}\n"))).await
     }
 
-    /// Runs a command in an environment and hands each line that it writes to `on_line`. Lines of more than 16 KiB come
-    /// in parts; bytes that are not UTF-8 are replaced.
+    /// Runs a command in an environment and hands each line that it writes to `on_line` as the log would show it, so that
+    /// it can be kept too: the secrets that the task knows are hidden, colours and other escape sequences left out, and of a
+    /// progress line only its last state comes. Lines of more than 64 KiB come in parts; bytes that are not UTF-8 are
+    /// replaced.
     ///
     /// ```no_run
     /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
@@ -347,15 +348,15 @@ impl LagoonApi {
         let no_endpoint = || SshError::NoEndpoint { namespace: namespace.clone() };
         let endpoint = environment.ssh.as_ref().or(self.ssh_endpoint.as_ref()).ok_or_else(no_endpoint)?;
         let line = command.line()?;
-        let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+        let (mut stdout, mut stderr) = (self.output.safe_lines(), self.output.safe_lines());
         let mut on_data = |source: Source, data: &[u8]| {
             let lines = if source == Source::Stdout { &mut stdout } else { &mut stderr };
-            lines.push(data, |line| on_line(source, line));
+            self.output.take(lines, data).lines().for_each(|line| on_line(source, line));
         };
         let ssh = &self.graphql.tokens.ssh;
         let ended = ssh.run(endpoint, namespace, &line, command.longest(), &mut on_data).await;
-        stdout.finish(|line| on_line(Source::Stdout, line));
-        stderr.finish(|line| on_line(Source::Stderr, line));
+        stdout.finish().lines().for_each(|line| on_line(Source::Stdout, line));
+        stderr.finish().lines().for_each(|line| on_line(Source::Stderr, line));
         ended
     }
 

@@ -18,7 +18,6 @@ mod command;
 mod error;
 mod graphql;
 mod known_hosts;
-mod lines;
 mod settings;
 mod ssh;
 mod token;

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +43,8 @@ pub struct Context {
     stopping: watch::Receiver<bool>,
     cluster: OnceLock<Cluster>,
     progress: OnceLock<Progress>,
+    /// Commands that were begun in pods of their own.
+    commands: AtomicU32,
     #[cfg(feature = "lagoon-api")]
     lagoon_api: OnceLock<LagoonApi>,
 }
@@ -86,6 +89,7 @@ impl Context {
             stopping,
             cluster,
             progress,
+            commands: AtomicU32::new(0),
             #[cfg(feature = "lagoon-api")]
             lagoon_api: OnceLock::new(),
         }
@@ -169,6 +173,11 @@ impl Context {
         }
         let api = LagoonApi::connect(&self.environment, &self.mounts, &self.output, self.name)?;
         Ok(self.lagoon_api.get_or_init(|| api))
+    }
+
+    /// How many commands were begun in pods of their own before this one.
+    pub(crate) fn next_command(&self) -> u32 {
+        self.commands.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Shows the user a line. Lagoon ships it with the next [`step`](Self::step) or [`ship`](Self::ship), or when the

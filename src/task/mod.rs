@@ -10,6 +10,7 @@ pub mod output;
 pub mod payload;
 pub mod redaction;
 pub mod report;
+mod safe_lines;
 mod secrets;
 pub mod service_command;
 pub mod service_pod;

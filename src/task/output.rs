@@ -6,14 +6,11 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::redaction::{Redactor, SecretStream};
-use super::terminal::{last_state, without_sequences};
+use super::redaction::Redactor;
+use super::safe_lines::SafeLines;
 
 /// Lagoon's task monitor takes a log that holds this text for one that it could not read, and ships no log at all.
 const TAKEN_FOR_A_MISSING_LOG: &str = "unable to retrieve container logs for containerd";
-
-/// A line that does not end is shown in parts of about this many bytes.
-const LONGEST_LINE: usize = 64 * 1024;
 
 /// Says the same; what stands around it cannot join it to the text above again.
 const HARMLESS: &str = "unable to retrieve the container logs for containerd";
@@ -141,14 +138,6 @@ impl Output {
         self.lock().write(&text, RED);
     }
 
-    /// A line of another program as [`lines`](Self::lines) shows it: without secrets, also such as colours interrupted, and
-    /// without what is meant for a terminal.
-    pub(crate) fn plain_line(&self, line: &str) -> String {
-        let safe = self.hide_secrets(line);
-        let safe = self.hide_secrets(&without_sequences(&safe));
-        last_state(&safe).to_owned()
-    }
-
     /// Shows `text` from inside a panic, when this very thread may be in the middle of a write.
     pub(crate) fn say_in_panic(&self, text: &str) {
         match self.inner.try_lock() {
@@ -179,9 +168,17 @@ impl Output {
     /// ```
     #[must_use]
     pub fn lines(&self) -> Lines {
-        let redactor = &self.lock().redactor;
-        let stage = || Stage { secrets: redactor.stream(), line: Vec::new() };
-        Lines { output: self.clone(), printed: stage(), plain: stage() }
+        Lines { output: self.clone(), lines: self.safe_lines() }
+    }
+
+    /// For text that comes in pieces and is not only shown; see [`take`](Self::take).
+    pub(crate) fn safe_lines(&self) -> SafeLines {
+        SafeLines::new(&self.lock().redactor)
+    }
+
+    /// The lines that `piece` completes, as they can be shown, each with its line break.
+    pub(crate) fn take(&self, lines: &mut SafeLines, piece: &[u8]) -> String {
+        lines.push(&self.lock().redactor, piece)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -194,13 +191,6 @@ impl Inner {
     fn write(&mut self, text: &str, colour: &str) {
         let safe = self.redactor.hide(text);
         self.write_safe(&safe, colour);
-    }
-
-    /// Writes what stands there in the end of each line of another program. They hold no secrets.
-    fn write_last_states(&mut self, lines: &[u8]) {
-        let lines = String::from_utf8_lossy(lines);
-        let last: String = lines.lines().flat_map(|line| [last_state(line), "\n"]).collect();
-        self.write_safe(&last, "");
     }
 
     /// Writes lines without secrets.
@@ -234,48 +224,13 @@ impl Inner {
 /// ```
 pub struct Lines {
     output: Output,
-    /// The text as it was printed.
-    printed: Stage,
-    /// The text without escape sequences, which may have stood in the middle of a secret.
-    plain: Stage,
-}
-
-/// Hides secrets, and holds back the line that has not ended yet.
-struct Stage {
-    secrets: SecretStream,
-    line: Vec<u8>,
-}
-
-impl Stage {
-    /// Takes the next piece; answers with the lines that are complete by now.
-    fn take(&mut self, piece: &[u8]) -> Vec<u8> {
-        self.secrets.push(piece, &mut self.line);
-        let complete = match self.line.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => end + 1,
-            None if self.line.len() > LONGEST_LINE => whole_characters(&self.line),
-            None => 0,
-        };
-        self.line.drain(..complete).collect()
-    }
-
-    /// The rest: nothing follows.
-    fn end(&mut self) -> Vec<u8> {
-        self.secrets.finish(&mut self.line);
-        std::mem::take(&mut self.line)
-    }
+    lines: SafeLines,
 }
 
 impl Write for Lines {
     fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
-        let mut inner = self.output.lock();
-        // A token may have been renewed since the last piece.
-        inner.redactor.renew(&mut self.printed.secrets);
-        inner.redactor.renew(&mut self.plain.secrets);
-        for part in piece.chunks(LONGEST_LINE) {
-            let printed = self.printed.take(part);
-            let plain = self.plain.take(&text_alone(&printed));
-            inner.write_last_states(&plain);
-        }
+        let lines = self.output.take(&mut self.lines, piece);
+        self.output.lock().write_safe(&lines, "");
         Ok(piece.len())
     }
 
@@ -287,21 +242,9 @@ impl Write for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        let mut shown = self.plain.take(&text_alone(&self.printed.end()));
-        shown.extend(self.plain.end());
-        self.output.lock().write_last_states(&shown);
+        let rest = self.lines.finish();
+        self.output.lock().write_safe(&rest, "");
     }
-}
-
-/// What was printed, without escape sequences.
-fn text_alone(printed: &[u8]) -> Vec<u8> {
-    without_sequences(&String::from_utf8_lossy(printed)).into_owned().into_bytes()
-}
-
-/// How many bytes of `line` do not end in the middle of a character.
-fn whole_characters(line: &[u8]) -> usize {
-    let character_begins = |byte: &u8| !(0x80..0xc0).contains(byte);
-    line.len() - line.iter().rev().take(4).position(character_begins).map_or(0, |follow| follow + 1)
 }
 
 /// `text` on one line: control characters, and characters that change the direction of text, are written as escapes.

@@ -35,9 +35,10 @@ const TOKEN_VOLUME: &str = "kube-api-access-";
 
 /// What the new pod itself cannot take over: where and as whom the old one was placed, what the API server works out
 /// from other fields and refuses when it differs, and debugging containers, which a new pod must not have.
-const NOT_OF_A_NEW_POD: [&str; 11] = [
+const NOT_OF_A_NEW_POD: [&str; 12] = [
     "nodeName",
     "hostname",
+    "hostnameOverride",
     "subdomain",
     "setHostnameAsFQDN",
     "priority",
@@ -72,7 +73,7 @@ exec "$@""#;
 ///
 /// let (own_pod, own_uid) = ("lagoon-task-1a2b3c", "0b5e");
 /// let new = NewPod {
-///     name: &pod_name(own_pod),
+///     name: &pod_name(own_pod, 0),
 ///     service: "cli",
 ///     container: None,
 ///     command: "drush status",
@@ -218,17 +219,21 @@ pub(crate) fn container_name(pod: &Value) -> &str {
     pod.pointer("/spec/containers/0/name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A name for the pod, from that of the task's own pod: the same whenever it is asked for, and not too long.
+/// A name for the pod of a task's first, second, ... command, from that of the task's own pod and the number of commands
+/// before: the same whenever it is asked for, and not too long.
 ///
 /// ```
-/// assert_eq!(lagoon_task::task::service_pod::pod_name("lagoon-task-1a2b3c"), "lagoon-task-1a2b3c-command");
+/// use lagoon_task::task::service_pod::pod_name;
+///
+/// assert_eq!(pod_name("lagoon-task-1a2b3c", 0), "lagoon-task-1a2b3c-command");
+/// assert_eq!(pod_name("lagoon-task-1a2b3c", 1), "lagoon-task-1a2b3c-command-2");
 /// ```
 #[must_use]
-pub fn pod_name(own: &str) -> String {
-    const ENDING: &str = "-command";
+pub fn pod_name(own: &str, before: u32) -> String {
+    let ending = if before == 0 { "-command".to_owned() } else { format!("-command-{}", u64::from(before) + 1) };
     // The longest name of an object, as Kubernetes has it.
-    let own = &own[..own.floor_char_boundary(253 - ENDING.len())];
-    format!("{}{ENDING}", own.trim_end_matches(['-', '.']))
+    let own = &own[..own.floor_char_boundary(253 - ending.len())];
+    format!("{}{ending}", own.trim_end_matches(['-', '.']))
 }
 
 /// The container that the command is for.

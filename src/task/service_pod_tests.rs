@@ -65,7 +65,7 @@ fn running_pod() -> Value {
                 { "name": "kube-api-access-abcde", "projected": { "sources": [] } },
                 { "name": "kube-api-access-mine", "emptyDir": {} },
             ],
-            "nodeName": "node-1", "hostname": "cli", "subdomain": "web", "setHostnameAsFQDN": true,
+            "nodeName": "node-1", "hostname": "cli", "hostnameOverride": "cli-0", "subdomain": "web", "setHostnameAsFQDN": true,
             "priority": 10, "preemptionPolicy": "Never", "overhead": {}, "readinessGates": [],
             "ephemeralContainers": [{ "name": "debug" }], "activeDeadlineSeconds": 1, "restartPolicy": "Always",
             "serviceAccountName": "site", "serviceAccount": "site", "automountServiceAccountToken": false,
@@ -115,6 +115,7 @@ fn the_pod_keeps_all_but_its_place_and_its_other_containers() {
         match field {
             "nodeName"
             | "hostname"
+            | "hostnameOverride"
             | "subdomain"
             | "setHostnameAsFQDN"
             | "priority"
@@ -238,11 +239,14 @@ fn the_start_script_runs_the_command_and_passes_its_output_and_exit_code_on() {
 
 proptest! {
     #[test]
-    fn the_pods_name_is_a_name_and_the_same_each_time(own in "[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?") {
+    fn the_pods_name_is_a_name_and_the_same_each_time(
+        own in "[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?", before in any::<u32>(),
+    ) {
         prop_assume!(is_dns_subdomain(&own));
-        let name = pod_name(&own);
+        let name = pod_name(&own, before);
         prop_assert!(is_dns_subdomain(&name), "{}", name);
-        prop_assert_eq!(&name, &pod_name(&own));
+        prop_assert_eq!(&name, &pod_name(&own, before));
+        prop_assert_ne!(&name, &pod_name(&own, before ^ 1), "each command has a pod of its own");
         prop_assert_ne!(name, own);
     }
 

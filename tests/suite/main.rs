@@ -32,6 +32,7 @@ mod preflight;
 mod results;
 mod rights;
 mod run_command;
+mod run_command_output;
 mod run_command_troubles;
 mod runs;
 mod shapes;

@@ -227,6 +227,54 @@ async fn a_create_whose_answer_is_lost_makes_one_pod() {
     assert!(site.command_pods().await.is_empty());
 }
 
+/// The task gave up after five, and left the pod to run.
+#[tokio::test]
+async fn a_create_whose_answers_are_lost_for_some_seconds_makes_one_pod_that_is_removed() {
+    let site = Site::with_service(control_plane().await, "run-creates-lost").await;
+    let creates = |passing: &Passing| passing.method == http::Method::POST && passing.uri.contains("/pods");
+    let proxy = FaultProxy::start(site.control_plane, first(6, Fault::AnswerLost, creates)).await.unwrap();
+    let task = site.command("echo once").variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string());
+    let finished = task.launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.log.matches("\nonce\n").count(), 1, "{}", finished.log);
+    assert_eq!(proxy.injected().len(), 6);
+    assert!(site.command_pods().await.is_empty());
+}
+
+/// It was said that its output could not be read.
+#[tokio::test]
+async fn of_a_command_that_has_not_begun_no_output_is_missed() {
+    let site = Site::new(control_plane().await, "run-not-begun").await;
+    let mut spec = site.spec(&json!({}));
+    let gate = Gate::new();
+    let prepare = format!("test -z \"$({})\"", gate.wait());
+    spec["initContainers"] = json!([{ "name": "prepare", "image": site.image, "command": ["sh", "-c", prepare] }]);
+    let created = site.service_pod(spec);
+    tokio::join!(created, gate.send(""));
+
+    let command = || site.command("echo MARKER");
+    let running = command().launch().await.unwrap();
+    gate.send("no").await;
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "The command was not run: the container \"prepare\", which prepares");
+    assert_eq!(finished.log.lines().count(), 2, "{}", finished.log);
+
+    let running = command().launch().await.unwrap();
+    site.until(&pod_of(&running), |pod| phase(pod) == "Pending" && pod.status.as_ref().unwrap().start_time.is_some())
+        .await;
+    site.kubelet.evict(&site.environment.namespace, &pod_of(&running)).await.unwrap();
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "The command was not run: Kubernetes took its pod off its node before (Evicted: ");
+    assert_eq!(finished.log.lines().count(), 2, "{}", finished.log);
+
+    let running = command().launch().await.unwrap();
+    site.until(&pod_of(&running), |pod| phase(pod) == "Pending").await;
+    delete::<Pod>(&site, &pod_of(&running)).await;
+    let finished = running.finish().await.unwrap();
+    assert_failed(&finished, "The command was not run: somebody deleted its pod before.");
+    assert_eq!(finished.log.lines().count(), 2, "{}", finished.log);
+}
+
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_stopped() {
     let site = Site::with_service(control_plane().await, "run-timeout").await;

@@ -31,7 +31,7 @@ use tower::{BoxError, ServiceBuilder};
 pub use error::{Cause, ClusterError, ObjectName};
 #[cfg(feature = "lagoon-api")]
 pub(crate) use error::{certificate_problem, innermost, never_sent, shortened};
-pub(crate) use logs::LogLine;
+pub(crate) use logs::LogPiece;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
 

@@ -47,7 +47,8 @@ pub(super) fn entity(text: &[u8]) -> Escape {
     }
 }
 
-/// A backslash and what it stands for, as JSON, JavaScript, Go, Python and Rust write it.
+/// A backslash and what it stands for, as JSON, JavaScript, Go, Python and Rust write it, and as shells put it before any
+/// character that means something to them.
 pub(super) fn backslash(text: &[u8]) -> Escape {
     let Some((_, rest)) = text.split_first() else { return Escape::Unfinished };
     match rest {
@@ -57,7 +58,8 @@ pub(super) fn backslash(text: &[u8]) -> Escape {
         [b'x', digits @ ..] if digits.len() < 2 => if_hex(digits, Escape::Unfinished),
         [b'x', digits @ ..] => number(digits).map_or(Escape::None, |value| bytes_of(&value.to_le_bytes()[..1])),
         [letter] => match letter {
-            b'"' | b'\\' | b'/' | b'\'' | b'`' => bytes_of(&[*letter]),
+            b' ' => bytes_of(b" "),
+            mark if mark.is_ascii_punctuation() => bytes_of(&[*mark]),
             b'0' => bytes_of(b"\0"),
             b'b' => bytes_of(b"\x08"),
             b'f' => bytes_of(b"\x0c"),

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn each_escape_stands_for_its_character() {
-    let cases: [(&str, &[u8]); 14] = [
+    let cases: [(&str, &[u8]); 17] = [
         (r"\n", b"\n"),
         (r"\r", b"\r"),
         (r"\t", b"\t"),
@@ -14,6 +14,9 @@ fn each_escape_stands_for_its_character() {
         (r"\/", b"/"),
         (r"\\", b"\\"),
         ("\\\"", b"\""),
+        (r"\$", b"$"),
+        (r"\!", b"!"),
+        (r"\ ", b" "),
         (r"\x4a", b"J"),
         (r"\xFF", b"\xff"),
         (r"\u003c", b"<"),

@@ -144,6 +144,16 @@ fn decoded_by(engine: &impl Engine, text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// Of the characters that are no letters only quotes, slashes and backslashes were expected behind one.
+#[test]
+fn a_backslash_of_a_shell_saves_no_secret() {
+    let secret = r"pa$$ w0rd/22!";
+    // As `export -p` and `printf %q` write it.
+    for written in [r"pa\$\$ w0rd/22!", r"pa\$\$\ w0rd/22\!"] {
+        assert_eq!(text_of(&shown(&redactor(&[secret.as_bytes()]), [written.as_bytes()])), HIDDEN, "{written}");
+    }
+}
+
 #[test]
 fn a_secret_is_hidden_in_every_encoding_at_every_alignment() {
     for secret in ["hunter22", "p\u{e4}ss/w?rd+1&<2>", "a b\"c\\d", "\u{1f511}key\u{1f511}", "~~~???>>>", "%41%42"] {

@@ -88,8 +88,7 @@ pub fn secrets_inside(name: &str, value: &str) -> Vec<String> {
     if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
         collect(name, &json, &mut secrets);
     }
-    let passwords = value.lines().filter_map(password);
-    secrets.extend(passwords.flat_map(|word| [word.to_owned(), percent_decoded(word)]));
+    secrets.extend(passwords(value));
     secrets.dedup();
     secrets
 }
@@ -98,7 +97,7 @@ fn collect(name: &str, json: &Value, secrets: &mut Vec<String>) {
     match json {
         Value::String(text) => {
             secrets.extend(text.lines().filter(|line| is_secret(name, line)).map(str::to_owned));
-            secrets.extend(text.lines().filter_map(password).map(str::to_owned));
+            secrets.extend(passwords(text));
         }
         Value::Number(number) if is_secret(name, &number.to_string()) => secrets.push(number.to_string()),
         Value::Array(items) => items.iter().for_each(|item| collect(name, item, secrets)),
@@ -107,10 +106,16 @@ fn collect(name: &str, json: &Value, secrets: &mut Vec<String>) {
     }
 }
 
-/// The password in an address like `scheme://user:password@host`.
-fn password(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("://")?;
-    let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
+/// The passwords in the addresses of a text, as they stand there and percent-decoded.
+fn passwords(text: &str) -> impl Iterator<Item = String> {
+    // An address begins where the one before it has its host at the latest.
+    let addresses = text.lines().flat_map(|line| line.split("://").skip(1));
+    addresses.filter_map(password).flat_map(|word| [word.to_owned(), percent_decoded(word)])
+}
+
+/// The password in what follows `scheme://` in an address: `user:password@host`.
+fn password(address: &str) -> Option<&str> {
+    let (user, _) = address.split(['/', '?', '#']).next()?.rsplit_once('@')?;
     let (_, password) = user.split_once(':')?;
     is_secret("PASSWORD", password).then_some(password)
 }

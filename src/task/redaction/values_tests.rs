@@ -56,17 +56,25 @@ fn what_a_site_keeps_to_itself_is_a_secret() {
 
 #[test]
 fn the_password_of_an_address_is_what_stands_between_user_and_host() {
-    let cases = [
-        ("mysql://shop:word@db/shop", Some("word")),
-        ("redis://:word@cache:6379", Some("word")),
-        ("https://ada:a:b@c@example.com?x=1", Some("a:b@c")),
-        ("https://example.com/a:b@c", None),
-        ("https://ada@example.com", None),
-        ("ada:word@example.com", None),
+    let cases: [(&str, &[&str]); 8] = [
+        ("mysql://shop:word@db/shop", &["word"]),
+        ("redis://:word@cache:6379", &["word"]),
+        ("https://ada:a:b@c@example.com?x=1", &["a:b@c"]),
+        ("https://example.com/a:b@c", &[]),
+        ("https://ada@example.com", &[]),
+        ("ada:word@example.com", &[]),
+        ("amqp://a:first@one,amqp://b:second@two", &["first", "second"]),
+        ("from https://example.com to https://ada:word@example.com", &["word"]),
     ];
     for (address, expected) in cases {
-        assert_eq!(password(address), expected, "{address}");
+        assert_eq!(secrets_inside("PLAIN", address), expected, "{address}");
     }
+}
+
+#[test]
+fn the_password_of_an_address_inside_json_is_a_secret_as_it_is_decoded_too() {
+    let secrets = secrets_inside("DB", r#"{"url": "mysql://shop:w0rd%21@db/shop"}"#);
+    assert!(["w0rd%21", "w0rd!"].iter().all(|word| secrets.contains(&(*word).to_owned())), "{secrets:?}");
 }
 
 #[test]

@@ -71,6 +71,12 @@ pub enum ServiceCommandError {
     /// The API server does not take the new pod.
     #[error("The command was not run: {}.", refusal(.0))]
     Refused(#[source] ClusterError),
+    /// It is not known whether there is a new pod.
+    #[error(
+        "It is not known whether the command runs: the cluster did not answer when its pod was created, nor when it was \
+         looked for ({0}). Such a pod is removed with the task's own pod."
+    )]
+    InDoubt(#[source] ClusterError),
     /// Another request failed.
     #[error("{0}.")]
     Cluster(#[from] ClusterError),
@@ -94,6 +100,9 @@ pub enum ServiceCommandError {
     /// The task was asked to stop.
     #[error("The task was asked to stop, so the command was stopped. What it had done by then remains.")]
     Stopped,
+    /// Its pod ended before it had begun.
+    #[error("{}", in_words_before(.0))]
+    EndedBefore(Ended),
     /// It ended otherwise than with exit code 0.
     #[error("{}", in_words(.0))]
     Ended(Ended),
@@ -213,6 +222,25 @@ fn in_words(ended: &Ended) -> String {
         Ended::Deleted => "Somebody deleted the command's pod before the command had ended. What it had done by then \
              remains."
             .to_owned(),
+    }
+}
+
+/// How the pod of a command ended that has not begun.
+fn in_words_before(ended: &Ended) -> String {
+    match ended {
+        Ended::Stopped { reason, message } if is_eviction(reason) => format!(
+            "The command was not run: Kubernetes took its pod off its node before ({}). Run the task again.",
+            explained(reason, message)
+        ),
+        Ended::Stopped { reason, message } if reason.is_empty() && message.is_empty() => {
+            "The command was not run: its pod failed, and Kubernetes does not say why. Run the task again.".to_owned()
+        }
+        Ended::Stopped { reason, message } => format!(
+            "The command was not run: Kubernetes ended its pod before ({}). Run the task again.",
+            explained(reason, message)
+        ),
+        Ended::Deleted => "The command was not run: somebody deleted its pod before. Run the task again.".to_owned(),
+        Ended::NotPrepared { .. } | Ended::Exited(_) => in_words(ended),
     }
 }
 

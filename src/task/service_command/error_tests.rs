@@ -141,6 +141,31 @@ fn each_end_has_its_sentence_with_exit_code_and_reason() {
 }
 
 #[test]
+fn of_a_command_that_has_not_begun_it_is_said_that_it_was_not_run() {
+    let stopped = |reason: &str| Ended::Stopped { reason: reason.to_owned(), message: String::new() };
+    let table = [
+        (
+            stopped("Evicted"),
+            "The command was not run: Kubernetes took its pod off its node before (Evicted). Run the task again.",
+        ),
+        (
+            stopped("NodeAffinity"),
+            "The command was not run: Kubernetes ended its pod before (NodeAffinity). Run the task again.",
+        ),
+        (stopped(""), "The command was not run: its pod failed, and Kubernetes does not say why. Run the task again."),
+        (Ended::Deleted, "The command was not run: somebody deleted its pod before. Run the task again."),
+        (
+            Ended::NotPrepared { container: "prepare".to_owned(), exit: exit(1, "Error") },
+            "The command was not run: the container \"prepare\", which prepares the service's container, ended with exit \
+             code 1 (Error).",
+        ),
+    ];
+    for (end, sentence) in table {
+        assert_eq!(ServiceCommandError::EndedBefore(end).to_string(), sentence);
+    }
+}
+
+#[test]
 fn what_kubernetes_says_is_escaped_and_cut() {
     let long = ended(Ended::Stopped { reason: "Odd\n".to_owned(), message: format!("\u{1b}{}", "é".repeat(1000)) });
     assert!(long.contains("(Odd\\n: \\u{1b}éé") && long.len() < 700, "{long}");

@@ -24,6 +24,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ApiResource;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::cluster::{Cause, Metadata, Objects, PATIENCE};
 use super::context::Context;
@@ -39,9 +40,6 @@ const LONGEST_RUN: Duration = Duration::from_hours(24);
 
 /// Kubernetes ends the pod of a task that was killed so much later than the task would have.
 const AFTER_THE_TASK: u64 = 60;
-
-/// A create whose answer was lost is sent this often in all.
-const CREATE_ATTEMPTS: u32 = 5;
 
 const BEFORE_ANOTHER_CREATE: Duration = Duration::from_secs(1);
 
@@ -115,7 +113,7 @@ pub async fn run(task: &Context, command: &ServiceCommand) -> Result<Exit, Servi
         () = task.stopping() => return Err(ServiceCommandError::StoppedBefore),
     };
     // Not broken off when the task is to stop: what has been sent may be carried out, and must be removed then.
-    let pod = create(&pods, &manifest).await?;
+    let pod = create(task, &pods, &manifest).await?;
     let running = Running::new(task, pods, pod, container_name(&manifest), limit);
     let ended = tokio::select! {
         ended = running.until_it_ends() => ended,
@@ -141,7 +139,7 @@ async fn prepare(
         return Err(ServiceCommandError::NoOwnPod { pod: own.to_owned() });
     };
     remove_left_behind(task, pods, &all).await;
-    let name = pod_name(own);
+    let name = pod_name(own, task.next_command());
     let uid = Metadata::of(own_pod).uid;
     let new = NewPod {
         name: &name,
@@ -184,31 +182,39 @@ async fn remove_left_behind(task: &Context, pods: &Objects<'_>, all: &[Value]) {
     }
 }
 
-/// Creates the pod. One of its name that was made for this very task is taken for it: the answer was lost.
-async fn create(pods: &Objects<'_>, manifest: &Value) -> Result<Metadata, ServiceCommandError> {
-    let wanted = Metadata::of(manifest);
-    let mut attempt = 1;
+/// Creates the pod. Where an answer was lost it is looked for: it runs all the same, and nobody would remove it.
+async fn create(task: &Context, pods: &Objects<'_>, manifest: &Value) -> Result<Metadata, ServiceCommandError> {
+    let begun = Instant::now();
+    let mut may_be_there = false;
     loop {
         let error = match pods.create(manifest).await {
             Ok(pod) => return Ok(Metadata::of(&pod)),
             Err(error) => error,
         };
-        match error.cause() {
-            Cause::AlreadyExists => {
-                let existing = pods.get_metadata(&wanted.name).await?;
-                let is_ours = |pod: &Metadata| {
-                    pod.labels.get(ASKED_FOR_BY_LABEL) == wanted.labels.get(ASKED_FOR_BY_LABEL)
-                        && pod.deletion_timestamp.is_none()
-                };
-                return existing.filter(is_ours).ok_or(ServiceCommandError::Refused(error));
+        let cause = error.cause();
+        may_be_there |= *cause == Cause::AlreadyExists || !cause.nothing_was_done();
+        // A quota that several pods were counted on at once is a conflict.
+        let may_succeed = *cause == Cause::Conflict || cause.may_pass();
+        if may_succeed && begun.elapsed() < PATIENCE && !task.is_stopping() {
+            tokio::select! {
+                () = tokio::time::sleep(BEFORE_ANOTHER_CREATE) => {}
+                () = task.stopping() => {}
             }
-            // A quota that several pods were counted on at once is a conflict.
-            cause if attempt < CREATE_ATTEMPTS && (*cause == Cause::Conflict || cause.may_pass()) => attempt += 1,
-            cause if cause.nothing_was_done() => return Err(ServiceCommandError::Refused(error)),
-            _ => return Err(ServiceCommandError::Cluster(error)),
+            continue;
         }
-        tokio::time::sleep(BEFORE_ANOTHER_CREATE).await;
+        let existing = if may_be_there { created_before(pods, manifest).await? } else { None };
+        return existing.ok_or(ServiceCommandError::Refused(error));
     }
+}
+
+/// The pod of the manifest's name, if it was made for this very command.
+async fn created_before(pods: &Objects<'_>, manifest: &Value) -> Result<Option<Metadata>, ServiceCommandError> {
+    let wanted = Metadata::of(manifest);
+    let existing = pods.get_metadata(&wanted.name).await.map_err(ServiceCommandError::InDoubt)?;
+    let is_ours = |pod: &Metadata| {
+        pod.labels.get(ASKED_FOR_BY_LABEL) == wanted.labels.get(ASKED_FOR_BY_LABEL) && pod.deletion_timestamp.is_none()
+    };
+    Ok(existing.filter(is_ours))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::{ServiceCommandError, obstacle_in_words};
 use super::output::Shown;
 use super::start::Start;
-use super::state::{Ended, Obstacle, State};
+use super::state::{Ended, Obstacle, Seen, State};
 use super::{Cause, PATIENCE, choice};
 use crate::task::cluster::{ClusterError, Deleted, Metadata, Objects};
 use crate::task::context::Context;
@@ -40,10 +40,14 @@ impl<'a> Running<'a> {
 
     /// Waits until the command runs, shows what it prints, and answers how it ended.
     pub(super) async fn until_it_ends(&self) -> Result<Ended, ServiceCommandError> {
-        let (sender, receiver) = watch::channel(State::Waiting(None));
+        let (sender, receiver) = watch::channel(Seen::nothing());
         let begun = Instant::now();
         let command = async {
             self.until_it_runs(receiver.clone(), begun).await?;
+            // A command that has not begun has printed nothing.
+            if let Some(ended) = ended_before_it_ran(&receiver.borrow()) {
+                return Err(ServiceCommandError::EndedBefore(ended));
+            }
             let mut shown = Shown::new(self);
             tokio::select! {
                 ended = shown.until_it_ends(receiver) => Ok(ended),
@@ -56,12 +60,12 @@ impl<'a> Running<'a> {
 
     async fn until_it_runs(
         &self,
-        mut states: watch::Receiver<State>,
+        mut states: watch::Receiver<Seen>,
         begun: Instant,
     ) -> Result<(), ServiceCommandError> {
         let mut start = Start::begin(begun);
         loop {
-            let State::Waiting(obstacle) = states.borrow_and_update().clone() else { return Ok(()) };
+            let State::Waiting(obstacle) = states.borrow_and_update().state.clone() else { return Ok(()) };
             let is_new = start.see(obstacle, Instant::now());
             if let Some(obstacle) = start.obstacle().filter(|_| is_new) {
                 self.task.step(format!("The command does not run yet: {}. Waiting.", obstacle_in_words(obstacle)));
@@ -90,13 +94,11 @@ impl<'a> Running<'a> {
 
     /// Passes on how the command fares until it has ended. An error that will not pass by itself is still given the
     /// usual patience, since a server that has just come up may not know its resources and rights yet.
-    async fn watch(&self, states: &watch::Sender<State>) -> Result<(), ServiceCommandError> {
+    async fn watch(&self, states: &watch::Sender<Seen>) -> Result<(), ServiceCommandError> {
         let look = |pod: Option<&Value>| {
             let ours = pod.filter(|pod| pod["metadata"]["uid"] == self.pod.uid.as_str());
-            let state = State::of(ours, &self.container);
-            let has_ended = state.has_ended();
-            states.send_replace(state);
-            has_ended
+            states.send_modify(|seen| seen.look_at(ours, &self.container));
+            states.borrow().state.has_ended()
         };
         let mut trouble_since: Option<Instant> = None;
         loop {
@@ -143,5 +145,13 @@ impl<'a> Running<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// How the pod of a command ended that has not begun.
+fn ended_before_it_ran(seen: &Seen) -> Option<Ended> {
+    match &seen.state {
+        State::Ended(ended) if !seen.has_run && !matches!(ended, Ended::Exited(_)) => Some(ended.clone()),
+        _ => None,
     }
 }

@@ -30,6 +30,32 @@ pub(super) enum State {
     Ended(Ended),
 }
 
+/// What has been seen of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) state: State,
+    /// Whether it has begun.
+    pub(super) has_run: bool,
+}
+
+impl Seen {
+    /// Before anything is known.
+    pub(super) fn nothing() -> Self {
+        Self { state: State::Waiting(None), has_run: false }
+    }
+
+    /// Takes in how the pod is now, or that it is gone.
+    pub(super) fn look_at(&mut self, pod: Option<&Value>, container: &str) {
+        self.state = State::of(pod, container);
+        self.has_run |= pod.is_some_and(|pod| has_begun(pod, container));
+    }
+}
+
+fn has_begun(pod: &Value, container: &str) -> bool {
+    let state = &status_of(pod, "containerStatuses", container)["state"];
+    !state["running"].is_null() || !state["terminated"]["startedAt"].is_null()
+}
+
 /// What keeps a pod from starting.
 ///
 /// ```

@@ -123,6 +123,24 @@ fn a_command_that_was_disrupted_or_deleted_is_told_from_one_that_failed() {
 }
 
 #[test]
+fn a_command_has_run_once_its_container_was_seen_to_run_or_to_have_run() {
+    let started = json!({ "terminated": { "exitCode": 0, "startedAt": "2026-11-24T10:31:24Z" } });
+    let lost = json!({ "terminated": { "exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": null } });
+    let running = json!({ "running": {} });
+    let seen = |looks: &[Option<&Value>]| {
+        let mut seen = Seen::nothing();
+        for look in looks {
+            let pod = look.map(|state| json!({ "status": { "containerStatuses": [container("cli", state)] } }));
+            seen.look_at(pod.as_ref(), "cli");
+        }
+        seen.has_run
+    };
+    let waiting = json!({ "waiting": {} });
+    assert!(seen(&[Some(&running), None]) && seen(&[Some(&started)]) && seen(&[Some(&running), Some(&lost)]));
+    assert!(!seen(&[]) && !seen(&[None]) && !seen(&[Some(&waiting), None]) && !seen(&[Some(&waiting), Some(&lost)]));
+}
+
+#[test]
 fn an_init_container_that_fails_is_named() {
     let status = json!({ "phase": "Failed", "initContainerStatuses": [
         container("first", &terminated(0, "Completed")), container("second", &terminated(4, "Error")),

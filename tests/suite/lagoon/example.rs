@@ -82,6 +82,21 @@ async fn a_task_runs_a_command_elsewhere_and_leaves_its_output_and_a_variable_in
     assert_eq!(recorder.connections(), 0);
 }
 
+/// The file held the lines as they had come.
+#[tokio::test]
+async fn the_file_that_a_task_leaves_holds_no_secret_either() {
+    let (ssh, api) = servers("lagoon-api-secret").await;
+    let variables = json!([{ "name": "DB_PASSWORD", "value": "not-a-real-password", "scope": "runtime" }]).to_string();
+    let command = "echo it is not-a-real-password; echo; printf 'not-a-\\033[31mreal-password\\n'";
+    let payload = json!({ "environment": "develop", "command": command });
+    let change = |task: Task<'static>| task.variable("LAGOON_PROJECT_VARIABLES", &variables);
+    let finished = launch("lagoon-api-secret", &ssh, &api, &payload, change).await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let expected = "it is [hidden]\n\n[hidden]\n";
+    assert!(finished.log.contains(expected), "{}", finished.log);
+    assert_eq!(String::from_utf8_lossy(&api.uploads()[0].content), expected);
+}
+
 #[tokio::test]
 async fn a_command_that_fails_elsewhere_fails_the_task_in_a_sentence() {
     let (ssh, api) = servers("lagoon-api-fails").await;
