@@ -17,6 +17,7 @@ use super::upload::{Form, TaskFile};
 use crate::task::environment::{Environment, Variable};
 use crate::task::mounts::Mounts;
 use crate::task::output::Output;
+use crate::task::secrets::register_values;
 
 const PROJECT: &str = "query ($name: String!) { projectByName(name: $name) { id } }";
 
@@ -233,7 +234,8 @@ impl LagoonApi {
         Ok(environment.ok_or_else(missing)?.of(project))
     }
 
-    /// The environment's own variables, with their values; not those of its project.
+    /// The environment's own variables, with their values; not those of its project. From now on what is secret among the
+    /// values is hidden, by the rule that holds for the task's own site.
     ///
     /// ```no_run
     /// # async fn example(api: &lagoon_task::lagoon::LagoonApi) -> Result<(), lagoon_task::Failure> {
@@ -250,7 +252,9 @@ impl LagoonApi {
             environment: name.clone(),
             cause,
         })?;
-        Ok(variables.unwrap_or_default().into_iter().map(Variable::from).collect())
+        let variables: Vec<_> = variables.unwrap_or_default().into_iter().map(Variable::from).collect();
+        register_values(&variables, &[project, name, &environment.namespace], &self.output);
+        Ok(variables)
     }
 
     /// Sets a variable of the environment, whether it is there already or not. It takes effect with the next deployment.

@@ -11,7 +11,7 @@ pub mod payload;
 pub mod redaction;
 pub mod report;
 mod safe_lines;
-mod secrets;
+pub(crate) mod secrets;
 pub mod service_command;
 pub mod service_pod;
 pub(crate) mod stop;

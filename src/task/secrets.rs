@@ -21,8 +21,12 @@ pub(crate) fn register_mounted(mounts: &Mounts, output: &Output) {
 /// Registers the values of the site's variables, of all scopes, by the rule of [`is_secret`]. What names the project,
 /// the environment or its places is no secret: Lagoon shows it to everyone who may see the task.
 pub(crate) fn register_variables(environment: &Environment, output: &Output) {
-    let public = public_names(environment);
     let variables = environment.project_variables.iter().chain(&environment.environment_variables);
+    register_values(variables, &public_names(environment), output);
+}
+
+/// Registers the values of variables by the rule of [`is_secret`], but for `public` ones.
+pub(crate) fn register_values<'a>(variables: impl IntoIterator<Item = &'a Variable>, public: &[&str], output: &Output) {
     for Variable { name, value, .. } in variables {
         let lines = value.lines().map(str::trim).filter(|line| is_secret(name, line)).map(str::to_owned);
         let secrets = lines.chain(secrets_inside(name, value)).filter(|secret| !public.contains(&secret.as_str()));
