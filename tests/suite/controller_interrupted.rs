@@ -1,6 +1,7 @@
 //! Switches of the controller that are interrupted: by its end, by another replica, by the end of their object.
 
 use lagoon_task_testing::{Fault, FaultProxy, Passing};
+use serde_json::json;
 
 use crate::bench::until;
 use crate::controller_bench::{
@@ -82,6 +83,21 @@ async fn a_controller_killed_at_any_request_of_a_switch_is_followed_by_one_that_
     assert!(killed > 40, "{killed}");
     trap.set(0);
     controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_switch_that_stands_in_the_journal_is_gone_on_with_even_if_its_object_has_lost_its_mark() {
+    let held = Held::at_the_first_route("mark-lost").await;
+    held.controller.kill().await;
+    until(|| held.proxy.held() == 0).await;
+    let without = json!({ "metadata": { "annotations": { "activestandby.lagoon.sh/begun": null } } });
+    held.shop.site.patch(NAME, without).await;
+    held.turn.delete_lease().await;
+    let next = held.turn.start().await;
+    let object = held.turn.until_ended(&held.shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    held.shop.assert_switched("by the journal").await;
+    next.stop().await;
 }
 
 #[tokio::test]
