@@ -15,12 +15,7 @@ fn object(annotation: Option<&str>, kinds: &[&str]) -> HostMigration {
 
 fn condition(kind: &str, status: &str) -> Condition {
     let time = TIME.to_owned();
-    Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        last_transition_time: time,
-        ..Condition::default()
-    }
+    Condition { kind: kind.to_owned(), status: status.to_owned(), last_transition_time: time, ..Condition::default() }
 }
 
 /// The object with this controller's mark, beside its other annotations.

@@ -158,8 +158,22 @@ impl<E: Engine> Context<E> {
         }
     }
 
-    /// Has the engine carry out the switch and writes on the object how it ended.
+    /// Attempts the switch, and lets people know when that has not ended it.
     async fn carry_out(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let attempted = self.attempt(object.clone()).await;
+        match &attempted {
+            Ok(()) => self.metrics.unended.ended(&namespace, &name),
+            Err(error) => {
+                self.metrics.unended.left(&namespace, &name);
+                self.events.not_ended(&object, &error.to_string()).await;
+            }
+        }
+        attempted
+    }
+
+    /// Has the engine carry out the switch and writes on the object how it ended.
+    async fn attempt(&self, object: HostMigration) -> Result<(), ReconcileError> {
         let request = match self.request(&object) {
             Ok(request) => request,
             Err(error) => return self.finish(object, &Ending::Failed(error.to_string())).await.map(drop),
@@ -174,6 +188,9 @@ impl<E: Engine> Context<E> {
             Err(failed) => Ending::Failed(failed.sentence),
         };
         self.metrics.duration.observe(begun.elapsed().as_secs_f64());
+        if matches!(ending, Ending::Completed(_)) {
+            self.metrics.unended.completed(&request.standby_namespace);
+        }
         if self.finish(object, &ending).await? {
             self.engine.after_recorded(&request).await;
         }
@@ -193,11 +210,21 @@ impl<E: Engine> Context<E> {
                 return Err(failed);
             }
             say(object, &format!("The object is gone and its switch has not ended: {}", failed.sentence));
+            self.metrics.unended.left(&request.standby_namespace, &request.object_name);
             tokio::select! {
                 () = tokio::time::sleep(decision::wait_before_next(object, Timestamp::now())) => {}
                 // The next leader goes on.
                 () = turned_true(self.stopping.clone()) => return Err(failed),
             }
+        }
+    }
+
+    /// Hears that an object that was to be looked at again is gone. Its switch still counts if its journal says so.
+    pub(super) async fn after_disappearance(&self, namespace: &str, name: &str) {
+        if self.metrics.unended.has(namespace, name)
+            && matches!(orphans::orphan(self.objects.cluster(), namespace).await, Ok(None))
+        {
+            self.metrics.unended.ended(namespace, name);
         }
     }
 
