@@ -3,8 +3,9 @@
 #   buildah bud --tag lagoon-task/activestandby .
 #   buildah bud --target hostmigration-controller --tag lagoon-task/hostmigration-controller .
 #
-# Another task of this package: --build-arg BINARY=name. A task's image holds the binary and the certificate authorities
-# of the build stage; the controller's holds the binary only, since it talks to nobody but the API server.
+# Each image holds its binary only: both talk to nobody but the API server, whose certificate authority lies beside the
+# token. Another task of this package: --build-arg BINARY=name; its image holds the certificate authorities of the build
+# stage too.
 
 FROM rust:1.95-slim-bookworm AS build
 ARG BINARY=activestandby
@@ -12,10 +13,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 WORKDIR /source
 COPY . .
 RUN cargo build --release --locked --bin "$BINARY" --bin hostmigration-controller \
-    && mkdir -p /out/task/etc/ssl/certs /out/controller \
+    && mkdir -p /out/task /out/controller \
     && cp target/*/release/"$BINARY" /out/task/task \
     && cp target/*/release/hostmigration-controller /out/controller/ \
-    && cp /etc/ssl/certs/ca-certificates.crt /out/task/etc/ssl/certs/
+    && if [ "$BINARY" != activestandby ]; then \
+        install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/task/etc/ssl/certs/ca-certificates.crt; fi
 
 FROM scratch AS hostmigration-controller
 ARG VERSION=0.1.0

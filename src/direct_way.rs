@@ -130,7 +130,7 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
     if asked.dry_run {
         return show(task, &switch, &ready).await;
     }
-    if matches!(ready, Ready::Nothing) {
+    if matches!(ready, Ready::Nothing(_)) {
         task.say("No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.");
     }
     let carried = switch.carry_out(ready).await?;
@@ -150,12 +150,13 @@ fn fits(result: &DirectResult) -> Result<(), Failure> {
 /// A dry run: shows the plan and changes nothing.
 async fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<String, Failure> {
     let outlook = match ready {
-        Ready::Nothing => "no route has the label activestandby.lagoon.sh/migrate=true, so none would move",
+        Ready::Nothing(_) => "no route has the label activestandby.lagoon.sh/migrate=true, so none would move",
         Ready::Done(_) => "the switch is done already; a run would move nothing and report the result again",
         Ready::Begun(_) => "an interrupted switch would be continued",
         Ready::Planned(_) => "the switch can be carried out",
     };
     task.say(switch.table(ready).await?);
+    switch.say_notes(ready);
     Ok(format!("Dry run: {outlook}. {AFTER}"))
 }
 

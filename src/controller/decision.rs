@@ -10,6 +10,10 @@ use crate::task::environment::is_dns_label;
 /// The annotation that asks for a switch while it is `"true"`.
 pub const MIGRATE: &str = "dioscuri.amazee.io/migrate";
 
+/// The annotation in which this controller notes which `started` condition is its own: the condition's time. The archived
+/// controller left objects behind that it had begun and never ended.
+pub const BEGUN: &str = "activestandby.lagoon.sh/begun";
+
 /// The finalizer that the archived controller put on its objects. This controller puts none there, and takes it off.
 pub const FINALIZER: &str = "finalizer.dioscuri.amazee.io/v1";
 
@@ -28,8 +32,10 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub enum Decision {
     /// Begin the switch.
     Start,
-    /// Go on with a switch that was begun and has not ended.
+    /// Go on with a switch that this controller has begun and that has not ended.
     Resume,
+    /// Another controller has begun it and has not ended it: the site may have been switched since, so nothing moves.
+    GiveUp,
     /// Let the deleted object go.
     RemoveFinalizer,
     /// Leave it alone.
@@ -39,21 +45,21 @@ pub enum Decision {
 /// What to do with `object`.
 #[must_use]
 pub fn decide(object: &HostMigration) -> Decision {
-    let metadata = &object.metadata;
-    if metadata.deletion_timestamp.is_some() {
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    if !is_deleted && annotation(object, MIGRATE) == Some("true") {
+        return Decision::Start;
+    }
+    match unfinished(object) {
         // Deleting the object does not bring routes back that have moved already.
-        return match is_unfinished(object) {
-            true => Decision::Resume,
-            false if has_finalizer(object) => Decision::RemoveFinalizer,
-            false => Decision::Nothing,
-        };
+        Some(begun) if annotation(object, BEGUN) == Some(&begun.last_transition_time) => Decision::Resume,
+        Some(_) => Decision::GiveUp,
+        None if is_deleted && has_finalizer(object) => Decision::RemoveFinalizer,
+        None => Decision::Nothing,
     }
-    let asked = metadata.annotations.iter().flatten().any(|(name, value)| name == MIGRATE && value == "true");
-    match (asked, is_unfinished(object)) {
-        (true, _) => Decision::Start,
-        (false, true) => Decision::Resume,
-        (false, false) => Decision::Nothing,
-    }
+}
+
+fn annotation<'a>(object: &'a HostMigration, name: &str) -> Option<&'a str> {
+    object.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
 /// The object's conditions, oldest first.
@@ -72,15 +78,18 @@ pub fn latest(object: &HostMigration) -> Option<&Condition> {
     conditions(object).iter().rev().find(counts)
 }
 
-fn is_unfinished(object: &HostMigration) -> bool {
-    latest(object).is_some_and(|condition| is_of(condition, STARTED))
+/// The condition that says that a switch was begun, if nothing after it says how it ended.
+fn unfinished(object: &HostMigration) -> Option<&Condition> {
+    latest(object).filter(|condition| is_of(condition, STARTED))
 }
 
 fn is_of(condition: &Condition, kind: &str) -> bool {
     condition.kind.eq_ignore_ascii_case(kind)
 }
 
-fn has_finalizer(object: &HostMigration) -> bool {
+/// Whether the archived controller's finalizer is on the object.
+#[must_use]
+pub fn has_finalizer(object: &HostMigration) -> bool {
     object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
@@ -121,8 +130,7 @@ pub fn destination(object: &HostMigration) -> Result<&str, DestinationError> {
 /// begun, the longer. The object itself remembers that, also for the next leader.
 #[must_use]
 pub fn wait_before_next(object: &HostMigration, now: Timestamp) -> Duration {
-    let begun = latest(object).filter(|condition| is_of(condition, STARTED));
-    let begun = begun.and_then(|condition| condition.last_transition_time.parse::<Timestamp>().ok());
+    let begun = unfinished(object).and_then(|condition| condition.last_transition_time.parse::<Timestamp>().ok());
     let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
     (age / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }

@@ -3,6 +3,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::hostmigration::{HostMigrationSpec, HostMigrationStatus};
 
+const TIME: &str = "2026-01-01T00:00:00Z";
+
 fn object(annotation: Option<&str>, kinds: &[&str]) -> HostMigration {
     let conditions: Vec<_> = kinds.iter().map(|kind| condition(kind, "True")).collect();
     let mut object = HostMigration::new("host-migration-abcde", HostMigrationSpec::default());
@@ -12,7 +14,25 @@ fn object(annotation: Option<&str>, kinds: &[&str]) -> HostMigration {
 }
 
 fn condition(kind: &str, status: &str) -> Condition {
-    Condition { kind: kind.to_owned(), status: status.to_owned(), ..Condition::default() }
+    let time = TIME.to_owned();
+    Condition { kind: kind.to_owned(), status: status.to_owned(), last_transition_time: time, ..Condition::default() }
+}
+
+/// The object with this controller's mark, beside its other annotations.
+fn begun_by_us(mut object: HostMigration) -> HostMigration {
+    object.metadata.annotations.get_or_insert_default().insert(BEGUN.to_owned(), TIME.to_owned());
+    object
+}
+
+/// What is decided of the object with this controller's mark and without it.
+fn decide_both(object: HostMigration) -> (Decision, Decision) {
+    let of_another = decide(&object);
+    (decide(&begun_by_us(object)), of_another)
+}
+
+/// Only what this controller has begun is gone on with.
+fn without_mark(decision: Decision) -> Decision {
+    if decision == Decision::Resume { Decision::GiveUp } else { decision }
 }
 
 fn deleted(mut object: HostMigration, finalizers: &[&str]) -> HostMigration {
@@ -52,7 +72,8 @@ fn annotation_and_latest_condition_decide() {
         (Some("false"), &["started", "Completed"], Decision::Nothing),
     ];
     for (annotation, kinds, decision) in cases {
-        assert_eq!(decide(&object(*annotation, kinds)), *decision, "{annotation:?} {kinds:?}");
+        let decided = decide_both(object(*annotation, kinds));
+        assert_eq!(decided, (*decision, without_mark(*decision)), "{annotation:?} {kinds:?}");
     }
 }
 
@@ -77,7 +98,7 @@ fn a_condition_that_does_not_hold_does_not_count() {
         let mut object = object(Some("false"), &["started"]);
         let conditions = object.status.as_mut().and_then(|status| status.conditions.as_mut()).unwrap();
         conditions.push(condition("completed", status));
-        assert_eq!(decide(&object), Decision::Resume, "{status:?}");
+        assert_eq!(decide_both(object), (Decision::Resume, Decision::GiveUp), "{status:?}");
     }
 }
 
@@ -99,8 +120,19 @@ fn a_deleted_object_is_finished_and_let_go_but_never_begun() {
     ];
     for (annotation, kinds, finalizers, decision) in cases {
         let object = deleted(object(*annotation, kinds), finalizers);
-        assert_eq!(decide(&object), *decision, "{annotation:?} {kinds:?} {finalizers:?}");
+        let decided = decide_both(object);
+        assert_eq!(decided, (*decision, without_mark(*decision)), "{annotation:?} {kinds:?} {finalizers:?}");
     }
+}
+
+#[test]
+fn a_mark_is_good_for_the_switch_that_it_was_made_for_only() {
+    // Begun and ended by this controller, then begun by the archived one, to which the operator had gone back.
+    let mut object = begun_by_us(object(Some("false"), &["started", "completed", "started"]));
+    let conditions = object.status.as_mut().and_then(|status| status.conditions.as_mut()).unwrap();
+    conditions[2].last_transition_time = "2026-01-02T00:00:00Z".to_owned();
+    assert_eq!(decide(&object), Decision::GiveUp);
+    assert_eq!(decide(&deleted(object, &[FINALIZER])), Decision::GiveUp);
 }
 
 #[test]

@@ -15,11 +15,12 @@ fn a_note_is_no_longer_than_kubernetes_takes() {
 }
 
 #[test]
-fn only_a_failure_is_a_warning() {
+fn what_goes_well_is_no_warning() {
     let cases = [
         ("started", EventType::Normal, "Started"),
         ("completed", EventType::Normal, "Completed"),
         ("failed", EventType::Warning, "Failed"),
+        (NOT_ENDED, EventType::Warning, "NotEnded"),
     ];
     for (kind, type_, reason) in cases {
         let event = event(kind, "note");

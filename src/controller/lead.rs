@@ -51,10 +51,15 @@ async fn lead_on<E: Engine>(
             .with_config(Config::default().concurrency(CONCURRENCY))
             .graceful_shutdown_on(turned_true(context.stopping.clone()));
     let objects = controller.store();
+    let context = Arc::new(context);
     let mut running = pin!(
         controller
-            .run(reconcile::reconcile, |object, error, _| reconcile::after_failure(&object, error), Arc::new(context))
-            .for_each(|result| async { report(result.err()) })
+            .run(
+                reconcile::reconcile,
+                |object, error, _| reconcile::after_failure(&object, error),
+                Arc::clone(&context)
+            )
+            .for_each(|result| report(&context, result.err()))
     );
     tokio::select! {
         () = &mut running => return Err(ControllerError::WatchEnded),
@@ -72,15 +77,18 @@ async fn lead_on<E: Engine>(
     }
 }
 
-/// Says what went wrong with the watch. What went wrong with an object has been said already.
-fn report(error: Option<RuntimeError<ReconcileError, watcher::Error>>) {
+/// Says what went wrong with the watch, and hears which objects are gone. What went wrong with an object has been said
+/// already.
+async fn report<E: Engine>(context: &Context<E>, error: Option<RuntimeError<ReconcileError, watcher::Error>>) {
     match error {
         Some(RuntimeError::QueueError(error)) => {
             tracing::warn!("The HostMigrations cannot be watched: {}. Trying again.", in_words(&error));
         }
         Some(RuntimeError::RunnerError(error)) => tracing::warn!("The controller's queue has stopped: {error}."),
-        // An object that is gone needs nothing.
-        Some(RuntimeError::ReconcilerFailed(..) | RuntimeError::ObjectNotFound(_)) | None => {}
+        Some(RuntimeError::ObjectNotFound(gone)) => {
+            context.after_disappearance(gone.namespace.as_deref().unwrap_or_default(), &gone.name).await;
+        }
+        Some(RuntimeError::ReconcilerFailed(..)) | None => {}
     }
 }
 

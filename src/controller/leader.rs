@@ -39,6 +39,9 @@ pub struct Election {
     identity: String,
     /// The Lease as this replica wrote it last, if nothing is known to have happened to it since.
     written: Option<Lease>,
+    /// When the request was sent that has renewed the Lease last: another replica may take over [`LEASE_DURATION`] after
+    /// that, however often this one has begun to keep the Lease since.
+    renewed: Instant,
     /// The version of the Lease that was seen last, and since when.
     seen: Option<(Option<String>, Instant)>,
 }
@@ -58,7 +61,7 @@ impl Election {
     pub fn new(cluster: Cluster, namespace: &str, identity: &str) -> Self {
         let leases = Api::namespaced(cluster.client(), namespace);
         let (namespace, identity) = (namespace.to_owned(), identity.to_owned());
-        Self { cluster, leases, namespace, identity, written: None, seen: None }
+        Self { cluster, leases, namespace, identity, written: None, renewed: Instant::now(), seen: None }
     }
 
     /// Waits until this replica holds the Lease.
@@ -76,14 +79,11 @@ impl Election {
 
     /// Keeps the Lease and returns when it is lost.
     pub async fn keep(&mut self) {
-        let mut renewed = Instant::now();
         loop {
             tokio::time::sleep(PERIOD).await;
-            let begun = Instant::now();
-            match tokio::time::timeout_at(renewed + RENEW_DEADLINE, self.attempt()).await {
-                Ok(Ok(Held::ByUs)) => renewed = begun,
+            match tokio::time::timeout_at(self.renewed + RENEW_DEADLINE, self.attempt()).await {
                 Ok(Ok(Held::ByAnother)) | Err(_) => return,
-                Ok(Ok(Held::Unclear)) => {}
+                Ok(Ok(Held::ByUs | Held::Unclear)) => {}
                 Ok(Err(error)) => tracing::warn!("The Lease could not be renewed: {error}."),
             }
         }
@@ -100,6 +100,15 @@ impl Election {
 
     /// Renews the Lease, or takes it if nobody has it.
     async fn attempt(&mut self) -> Result<Held, ClusterError> {
+        let begun = Instant::now();
+        let held = self.look().await?;
+        if held == Held::ByUs {
+            self.renewed = begun;
+        }
+        Ok(held)
+    }
+
+    async fn look(&mut self) -> Result<Held, ClusterError> {
         let lease = match self.written.take() {
             Some(lease) => lease,
             None => match self.read().await? {

@@ -7,6 +7,7 @@
 //! | `switches_completed_total` | switches done |
 //! | `switches_failed_total` | switches given up |
 //! | `switches_under_way` | switches that the engine carries out at the moment |
+//! | `switches_unended` | switches that an attempt has left without an end, until one ends them |
 //! | `switch_duration_seconds` | histogram: from the call of the engine to the end of the switch |
 //! | `leader` | 1 while this replica holds the Lease and begins switches, otherwise 0 |
 //! | `build_info` | 1, with the label `version` |
@@ -19,6 +20,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::unended::Unended;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,6 +38,8 @@ pub struct Metrics {
     pub failed: Counter,
     /// Switches that the engine carries out at the moment.
     pub under_way: Gauge,
+    /// Switches that an attempt has left without an end.
+    pub unended: Unended,
     /// Seconds from the call of the engine to the end of the switch.
     pub duration: Histogram,
     /// 1 while this replica holds the Lease and begins switches.
@@ -52,6 +57,7 @@ impl Metrics {
             completed: Counter::default(),
             failed: Counter::default(),
             under_way: Gauge::default(),
+            unended: Unended::default(),
             // From a tenth of a second to 102 seconds.
             duration: Histogram::new(exponential_buckets(0.1, 2.0, 11)),
             leader: Gauge::default(),
@@ -68,6 +74,8 @@ impl Metrics {
         registry.register("switches_completed", "Switches done", self.completed.clone());
         registry.register("switches_failed", "Switches given up", self.failed.clone());
         registry.register("switches_under_way", "Switches being carried out at the moment", self.under_way.clone());
+        let help = "Switches that an attempt has left without an end, until one ends them";
+        registry.register("switches_unended", help, self.unended.count.clone());
         let help = "From the call of the engine to the end of the switch";
         registry.register_with_unit("switch_duration", help, Unit::Seconds, self.duration.clone());
         registry.register("leader", "1 while this replica holds the Lease and begins switches", self.leader.clone());

@@ -8,6 +8,7 @@ fn every_metric_has_its_name_and_value() {
     metrics.completed.inc();
     metrics.failed.inc();
     metrics.under_way.inc();
+    metrics.unended.left("shop-develop", "host-migration-abcde");
     metrics.leader.set(1);
     metrics.duration.observe(1.5);
     let text = metrics.text().unwrap();
@@ -18,6 +19,7 @@ fn every_metric_has_its_name_and_value() {
         "hostmigration_controller_switches_completed_total 1",
         "hostmigration_controller_switches_failed_total 1",
         "hostmigration_controller_switches_under_way 1",
+        "hostmigration_controller_switches_unended 1",
         "hostmigration_controller_leader 1",
         "hostmigration_controller_switch_duration_seconds_sum 1.5",
         "hostmigration_controller_switch_duration_seconds_count 1",

@@ -17,6 +17,7 @@ pub mod patch;
 pub mod reconcile;
 pub mod server;
 pub mod switching;
+pub mod unended;
 
 use std::io;
 use std::net::SocketAddr;

@@ -82,6 +82,12 @@ async fn end<E: Engine>(context: &Context<E>, head: Head) {
     context.metrics.resumed.inc();
     match context.engine.switch(request).await {
         Ok(switched) => tracing::info!(namespace, hostmigration, "The switch is completed: {}", switched.summary),
-        Err(failed) => tracing::warn!(namespace, hostmigration, "The switch is not completed: {}", failed.sentence),
+        Err(failed) => {
+            // One that was undone has ended too.
+            if !matches!(orphan(context.objects.cluster(), &namespace).await, Ok(None)) {
+                context.metrics.unended.left(&namespace, &hostmigration);
+            }
+            tracing::warn!(namespace, hostmigration, "The switch is not completed: {}", failed.sentence);
+        }
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::decision::{self, COMPLETED, FAILED, FINALIZER, MIGRATE, STARTED};
+use super::decision::{self, BEGUN, COMPLETED, FAILED, FINALIZER, MIGRATE, STARTED};
 use super::engine::SwitchedHosts;
 use super::events::cut;
 use crate::hostmigration::{Condition, HostMigration, Hosts};
@@ -52,12 +52,14 @@ impl Ending {
     }
 }
 
-/// Takes the request back, so that a switch is never begun twice for it, and says that the switch was begun.
+/// Takes the request back, so that a switch is never begun twice for it, and says that the switch was begun, and that
+/// this controller has.
 #[must_use]
 pub fn start(object: &HostMigration, now: Timestamp) -> Value {
     let text = "The switch was begun.";
+    let annotations = json!({ MIGRATE: "false", BEGUN: in_text(now) });
     json!({
-        "metadata": { "resourceVersion": object.resource_version(), "annotations": { MIGRATE: "false" } },
+        "metadata": { "resourceVersion": object.resource_version(), "annotations": annotations },
         "status": { "conditions": with_condition(object, STARTED, text, now) },
     })
 }
@@ -89,9 +91,13 @@ fn with_condition(object: &HostMigration, kind: &str, text: &str, now: Timestamp
         kind: kind.to_owned(),
         status: "True".to_owned(),
         condition: text.to_owned(),
-        last_transition_time: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        last_transition_time: in_text(now),
     });
     conditions
+}
+
+fn in_text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

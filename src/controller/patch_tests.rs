@@ -31,7 +31,9 @@ fn the_start_takes_the_request_back_and_says_so_in_one_patch() {
     assert_eq!(
         start(&object(&[]), now()),
         json!({
-            "metadata": { "resourceVersion": "7", "annotations": { "dioscuri.amazee.io/migrate": "false" } },
+            "metadata": { "resourceVersion": "7", "annotations": {
+                "dioscuri.amazee.io/migrate": "false", "activestandby.lagoon.sh/begun": "2026-01-01T00:00:09Z",
+            } },
             "status": { "conditions": [{
                 "type": "started", "status": "True", "condition": "The switch was begun.",
                 "lastTransitionTime": "2026-01-01T00:00:09Z",

@@ -16,13 +16,19 @@ use super::metrics::Metrics;
 use super::objects::{HostMigrations, ReadError, typed};
 use super::patch::{self, Ending};
 use super::{logs, orphans};
-use crate::hostmigration::HostMigration;
+use crate::hostmigration::{HostMigration, KIND};
+use crate::switch::journal::{self, Head, JournalError, State};
 use crate::task::cluster::Cause;
 use crate::task::output::Output;
 use crate::task::stop::turned_true;
 
 /// How often the end of a switch is written at once when others change the object at the same time.
 const ATTEMPTS: usize = 5;
+
+/// Why an object of another controller fails.
+const LEFT_BEHIND: &str = "Another controller has begun this HostMigration and has not ended it. The site may have been \
+     switched since, so this controller does not carry it out: it has moved nothing. See that every route is in the \
+     environment where it should be; to switch, start the switch in Lagoon again.";
 
 /// What the controller works with.
 pub struct Context<E> {
@@ -49,6 +55,9 @@ pub enum ReconcileError {
     /// Others have changed it each time its end was to be written.
     #[error("The end of the switch could not be written: others changed the HostMigration {ATTEMPTS} times meanwhile")]
     AlwaysChanged,
+    /// Whether the object's switch is this controller's own is not known.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The switch has not ended.
     #[error("The switch has not ended and will be continued: {0}")]
     NotEnded(String),
@@ -74,6 +83,7 @@ pub async fn reconcile<E: Engine>(
         match decide(&current) {
             Decision::Start => context.start(current).await?,
             Decision::Resume => context.resume(current).await?,
+            Decision::GiveUp => context.give_up(current).await?,
             Decision::RemoveFinalizer => context.remove_finalizer(&current).await?,
             Decision::Nothing => {}
         }
@@ -111,6 +121,33 @@ impl<E: Engine> Context<E> {
         self.carry_out(object).await
     }
 
+    /// Ends an object that another controller has begun and left behind: nothing moves. Unless this controller's journal
+    /// says that it is its own after all.
+    async fn give_up(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        if self.is_in_the_journal(&object).await? {
+            self.resume(object).await
+        } else if object.metadata.deletion_timestamp.is_none() {
+            self.finish(object, &Ending::Failed(LEFT_BEHIND.to_owned())).await.map(drop)
+        } else if decision::has_finalizer(&object) {
+            self.remove_finalizer(&object).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn is_in_the_journal(&self, object: &HostMigration) -> Result<bool, ReconcileError> {
+        let namespace = object.namespace().unwrap_or_default();
+        match journal::find(self.objects.cluster(), &namespace).await {
+            Ok(found) => Ok(found.is_some_and(|journal| {
+                let Head { holder, state, .. } = &journal.head;
+                *state != State::Reported && holder.kind == KIND && Some(&holder.uid) == object.uid().as_ref()
+            })),
+            // The engine moves nothing with such a journal, and says what is wrong with it.
+            Err(JournalError::TooNew { .. } | JournalError::Damaged { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn remove_finalizer(&self, object: &HostMigration) -> Result<(), ReconcileError> {
         match self.objects.patch(object, patch::remove_finalizer(object)).await {
             Err(error) if !matches!(error.cause(), Some(Cause::NotFound(_))) => Err(error.into()),
@@ -121,8 +158,22 @@ impl<E: Engine> Context<E> {
         }
     }
 
-    /// Has the engine carry out the switch and writes on the object how it ended.
+    /// Attempts the switch, and lets people know when that has not ended it.
     async fn carry_out(&self, object: HostMigration) -> Result<(), ReconcileError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let attempted = self.attempt(object.clone()).await;
+        match &attempted {
+            Ok(()) => self.metrics.unended.ended(&namespace, &name),
+            Err(error) => {
+                self.metrics.unended.left(&namespace, &name);
+                self.events.not_ended(&object, &error.to_string()).await;
+            }
+        }
+        attempted
+    }
+
+    /// Has the engine carry out the switch and writes on the object how it ended.
+    async fn attempt(&self, object: HostMigration) -> Result<(), ReconcileError> {
         let request = match self.request(&object) {
             Ok(request) => request,
             Err(error) => return self.finish(object, &Ending::Failed(error.to_string())).await.map(drop),
@@ -137,6 +188,9 @@ impl<E: Engine> Context<E> {
             Err(failed) => Ending::Failed(failed.sentence),
         };
         self.metrics.duration.observe(begun.elapsed().as_secs_f64());
+        if matches!(ending, Ending::Completed(_)) {
+            self.metrics.unended.completed(&request.standby_namespace);
+        }
         if self.finish(object, &ending).await? {
             self.engine.after_recorded(&request).await;
         }
@@ -156,11 +210,21 @@ impl<E: Engine> Context<E> {
                 return Err(failed);
             }
             say(object, &format!("The object is gone and its switch has not ended: {}", failed.sentence));
+            self.metrics.unended.left(&request.standby_namespace, &request.object_name);
             tokio::select! {
                 () = tokio::time::sleep(decision::wait_before_next(object, Timestamp::now())) => {}
                 // The next leader goes on.
                 () = turned_true(self.stopping.clone()) => return Err(failed),
             }
+        }
+    }
+
+    /// Hears that an object that was to be looked at again is gone. Its switch still counts if its journal says so.
+    pub(super) async fn after_disappearance(&self, namespace: &str, name: &str) {
+        if self.metrics.unended.has(namespace, name)
+            && matches!(orphans::orphan(self.objects.cluster(), namespace).await, Ok(None))
+        {
+            self.metrics.unended.ended(namespace, name);
         }
     }
 

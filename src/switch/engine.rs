@@ -28,8 +28,8 @@ pub struct Switch<'a> {
 
 /// What there is to do. Nothing has been changed to find out.
 pub enum Ready<'a> {
-    /// No route is labelled to be moved.
-    Nothing,
+    /// No route is labelled to be moved. What is worth knowing about that.
+    Nothing(Vec<String>),
     /// The switch is done already, and Lagoon may not know it.
     Done(Box<Journal<'a>>),
     /// An earlier run has begun it.
@@ -82,7 +82,7 @@ impl<'a> Switch<'a> {
         };
         let plan = plan(&observed).map_err(SwitchError::Problems)?;
         if plan.book.routes.is_empty() {
-            return Ok(Ready::Nothing);
+            return Ok(Ready::Nothing(plan.notes));
         }
         let mut places = Places::default();
         for side in Side::BOTH {
@@ -100,8 +100,9 @@ impl<'a> Switch<'a> {
 
     /// Carries out what [`prepare`](Self::prepare) found. Must be awaited to its end once it has begun.
     pub async fn carry_out(&'a self, ready: Ready<'a>) -> Result<Carried<'a>, SwitchError> {
+        self.say_notes(&ready);
         match ready {
-            Ready::Nothing => Ok(Carried { moved: Moved::default(), is_repeated: false, journal: None }),
+            Ready::Nothing(_) => Ok(Carried { moved: Moved::default(), is_repeated: false, journal: None }),
             Ready::Done(journal) => {
                 let moved = journal.head.routes.clone().unwrap_or_default();
                 Ok(Carried { moved, is_repeated: true, journal: Some(journal) })
@@ -121,7 +122,7 @@ impl<'a> Switch<'a> {
     /// What a switch would do, as a table.
     pub async fn table(&self, ready: &Ready<'_>) -> Result<String, SwitchError> {
         Ok(match ready {
-            Ready::Nothing | Ready::Done(_) => String::new(),
+            Ready::Nothing(_) | Ready::Done(_) => String::new(),
             Ready::Begun(journal) => table::table(&journal.book().await?, &self.names),
             Ready::Planned(planned) => table::table(&planned.book, &self.names),
         })
@@ -130,11 +131,23 @@ impl<'a> Switch<'a> {
     /// What moves if the switch is carried out.
     pub async fn would_move(&self, ready: &Ready<'_>) -> Result<Moved, SwitchError> {
         Ok(match ready {
-            Ready::Nothing => Moved::default(),
+            Ready::Nothing(_) => Moved::default(),
             Ready::Done(journal) => journal.head.routes.clone().unwrap_or_default(),
             Ready::Begun(journal) => journal.book().await?.moved(),
             Ready::Planned(planned) => planned.book.moved(),
         })
+    }
+
+    /// Says what is worth knowing about a switch and no reason to stop.
+    pub fn say_notes(&self, ready: &Ready<'_>) {
+        let notes: &[String] = match ready {
+            Ready::Nothing(notes) => notes,
+            Ready::Planned(planned) => &planned.notes,
+            Ready::Done(_) | Ready::Begun(_) => &[],
+        };
+        for note in notes {
+            self.caller.say(&format!("Note: {note}"));
+        }
     }
 
     fn looking(&self) -> Looking<'_> {
@@ -171,7 +184,6 @@ impl<'a> Switch<'a> {
         if self.caller.is_stopping() {
             return Err(SwitchError::Stopped);
         }
-        planned.notes.iter().for_each(|note| self.caller.say(&format!("Note: {note}")));
         let head = Head {
             version: VERSION,
             switch_id: planned.switch_id,

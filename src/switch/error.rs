@@ -24,7 +24,7 @@ pub enum SwitchError {
     /// Another run is at it.
     #[error(
         "Another run of this switch is under way: {}. This one has changed nothing. Wait until that one has ended; if the \
-         switch is not done by then, run the task again.", .holder.object_name(.namespace)
+         switch is not done by then, run the task again.{}", .holder.object_name(.namespace), if_its_node_is_lost(.holder)
     )]
     Running {
         /// Who.
@@ -100,6 +100,15 @@ impl SwitchError {
                 true
             }
         }
+    }
+}
+
+/// The pod of a node that is lost looks like one that runs, and nobody can tell that its process has ended.
+fn if_its_node_is_lost(holder: &Holder) -> &'static str {
+    if holder.kind == "Pod" {
+        " If it does not end because its node is lost, ask your Lagoon administrator to delete that pod by force first."
+    } else {
+        ""
     }
 }
 

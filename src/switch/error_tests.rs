@@ -15,6 +15,10 @@ fn holder() -> Holder {
     Holder { kind: "Pod".to_owned(), name: "task-1".to_owned(), uid: String::new() }
 }
 
+fn migration() -> Holder {
+    Holder { kind: "HostMigration".to_owned(), name: "host-migration-1".to_owned(), uid: String::new() }
+}
+
 fn problem(number: u8) -> Problem {
     Problem::new(format!("Ingress \"r{number}\""), "it is broken", "Mend it")
 }
@@ -53,7 +57,13 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
         (
             SwitchError::Running { holder: holder(), namespace: "shop-standby".to_owned() },
             "Another run of this switch is under way: Pod \"task-1\" in namespace \"shop-standby\". This one has changed \
-             nothing. Wait until that one has ended; if the switch is not done by then, run the task again.",
+             nothing. Wait until that one has ended; if the switch is not done by then, run the task again. If it does not \
+             end because its node is lost, ask your Lagoon administrator to delete that pod by force first.",
+        ),
+        (
+            SwitchError::Running { holder: migration(), namespace: "shop-standby".to_owned() },
+            "Another run of this switch is under way: HostMigration \"host-migration-1\" in namespace \"shop-standby\". This \
+             one has changed nothing. Wait until that one has ended; if the switch is not done by then, run the task again.",
         ),
         (
             SwitchError::Unfinished { standby: "a".to_owned(), active: "b\n".to_owned(), holder: holder() },

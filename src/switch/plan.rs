@@ -73,6 +73,7 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
         }
     }
     rights(observed, &mut findings);
+    nothing_seen(observed, &mut findings);
     let secrets = companions::secrets(observed, &mut findings);
     let exchanged = secrets.iter().filter(|secret| secret.way == SecretWay::Exchange);
     let exchanged = exchanged.map(|secret| secret.name.clone()).collect();
@@ -322,6 +323,28 @@ fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
         resource_version: route.metadata.resource_version.clone(),
         manifest,
     })
+}
+
+/// Without any route in sight, those of a kind that may not be seen are all that the site can have: to say that none moves
+/// would have Lagoon exchange the environments with every host where it was.
+fn nothing_seen(observed: &Observed, findings: &mut Findings) {
+    let sides = Side::BOTH.map(|side| observed.sides.of(side));
+    if sides.iter().any(|here| !here.routes.is_empty()) {
+        return;
+    }
+    for here in sides {
+        for kind in &here.unseen {
+            findings.problem(
+                format!("Namespace \"{}\"", here.name),
+                format!(
+                    "the deployer may not see the {kind} objects there, and neither environment has a route of another \
+                     kind: the site's routes cannot be moved"
+                ),
+                "Ask your Lagoon administrator for the right to see and move them (docs/install.md, \"Rights\"), or \
+                 deploy a route that can be seen, then switch again",
+            );
+        }
+    }
 }
 
 /// The rights that a switch of these routes needs, and that the rules surely do not give.

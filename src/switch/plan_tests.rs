@@ -232,6 +232,27 @@ fn a_kind_of_routes_that_may_not_be_seen_is_worth_a_note() {
 }
 
 #[test]
+fn a_site_whose_routes_may_all_be_unseen_is_not_told_that_it_has_none() {
+    let mut bare = observed(&[], &[]);
+    assert_eq!(notes(&bare), [""; 0], "a site without routes, on a cluster where all kinds can be seen");
+    bare.sides.standby.unseen = vec!["HTTPRoute".to_owned()];
+    bare.sides.active.unseen = vec!["HTTPRoute".to_owned()];
+    let problems = problems(&bare);
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    for (problem, namespace) in problems.iter().zip([ACTIVE, STANDBY]) {
+        assert!(
+            problem.starts_with(&format!("Namespace \"{namespace}\": the deployer may not see the HTTPRoute objects")),
+            "{problem}"
+        );
+    }
+    // With a route that stays, the site has routes of its own, and those of the other kind are worth a note.
+    let mut with_ingress = observed(&[staying(ingress("own"))], &[]);
+    with_ingress.sides.standby.unseen = vec!["HTTPRoute".to_owned()];
+    let note = "The deployer may not see the HTTPRoute objects in namespace \"shop-standby\", so none of them moves.";
+    assert_eq!(notes(&with_ingress), [note]);
+}
+
+#[test]
 fn names_from_objects_are_escaped_in_problems_and_notes() {
     let route = with(ingress("www"), &["metadata", "name"], "w\u{1b}[2J\nw");
     let route = with(route, &["spec", "defaultBackend"], to("a\r\nb\u{202e}"));

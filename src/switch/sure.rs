@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::labels;
 use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, Objects};
@@ -18,6 +19,9 @@ const QUESTIONS: u32 = 4;
 
 /// How long a name may stay taken by an object that is being deleted.
 const GOES_WITHIN: Duration = Duration::from_mins(1);
+
+/// The longest time between two looks at it.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why something could not be brought about.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,7 @@ pub(super) async fn create(
         let existing = objects.get(&name).await?;
         match existing {
             Some(existing) if Metadata::of(&existing).deletion_timestamp.is_some() => {
-                until_gone(objects, &name).await?;
+                until_free(objects, &name).await?;
             }
             Some(existing) if ours(&existing) => return Ok(Metadata::of(&existing)),
             Some(_) if taken => return Err(error.into()),
@@ -117,6 +121,21 @@ pub(super) async fn until_gone(objects: &Objects<'_>, name: &str) -> Result<(), 
     } else {
         Err(SureError::DoesNotGo { object: objects.name(name) })
     }
+}
+
+/// Waits until a name is free that an object has which is being deleted. Asks for it by its name again and again: to watch
+/// Secrets the controller would need the right to read those of all sites.
+async fn until_free(objects: &Objects<'_>, name: &str) -> Result<(), SureError> {
+    let end = Instant::now() + GOES_WITHIN;
+    let mut attempt = 1;
+    while objects.get_metadata(name).await?.is_some_and(|object| object.deletion_timestamp.is_some()) {
+        if Instant::now() >= end {
+            return Err(SureError::DoesNotGo { object: objects.name(name) });
+        }
+        tokio::time::sleep(pause(attempt).min(LONGEST_PAUSE)).await;
+        attempt += 1;
+    }
+    Ok(())
 }
 
 /// Asks a question, and asks it again when the answer is lost or meets a passing conflict. For what changes nothing.

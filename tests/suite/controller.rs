@@ -10,7 +10,7 @@ use lagoon_task_testing::{ingress, service};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Turn, ask, ask_again, conditions, create, delete, last_words};
-use crate::shop::{INGRESSES, Shop, host};
+use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
 
 fn url(project: &str, names: [&str; 2]) -> String {
     names.map(|name| format!("https://{}", host(project, name))).join(",")
@@ -187,6 +187,47 @@ async fn the_archived_controllers_finalizer_does_not_keep_a_deleted_object() {
     create(&shop.site, object).await;
     delete(&shop.site, NAME).await;
     turn.until::<HostMigration>(&shop.standby, NAME, |object| object.is_none()).await;
+    controller.stop().await;
+}
+
+/// An object as the archived controller leaves it behind when it dies in the middle, or finds no destination.
+fn left_behind(shop: &Shop<'_>, name: &str) -> Value {
+    json!({
+        "apiVersion": "dioscuri.amazee.io/v1",
+        "kind": "HostMigration",
+        "metadata": {
+            "name": name,
+            "annotations": { "dioscuri.amazee.io/migrate": "false" },
+            "finalizers": ["finalizer.dioscuri.amazee.io/v1"],
+        },
+        "spec": { "destinationNamespace": shop.active },
+        "status": { "conditions": [{
+            "type": "started", "status": "True", "condition": "", "lastTransitionTime": "2024-01-01T00:00:00Z",
+        }] },
+    })
+}
+
+#[tokio::test]
+async fn what_the_archived_controller_has_begun_and_left_behind_moves_no_route() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "left-behind").await;
+    let before = shop.content().await;
+    create(&shop.site, left_behind(&shop, NAME)).await;
+    create(&shop.site, left_behind(&shop, "host-migration-deleted")).await;
+    delete(&shop.site, "host-migration-deleted").await;
+    let controller = turn.start().await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed"]);
+    assert!(last_words(&object).starts_with("Another controller has begun this"), "{}", last_words(&object));
+    turn.until::<HostMigration>(&shop.standby, "host-migration-deleted", |object| object.is_none()).await;
+    assert_eq!(shop.content().await, before);
+    assert_eq!(shop.names(&shop.standby, CONFIG_MAPS).await, [""; 0]);
+
+    // It can be asked for again like any other that failed.
+    ask_again(&shop.site, NAME).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed", "started", "completed"]);
+    shop.assert_switched("asked for again").await;
     controller.stop().await;
 }
 

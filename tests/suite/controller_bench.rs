@@ -280,6 +280,19 @@ pub async fn holding_the_first_route(
     FaultProxy::start(turn.control_plane, plan).await.unwrap()
 }
 
+/// Refuses to have this many writes of a journal that is there: its switch cannot be ended then.
+pub async fn refusing_the_journal(turn: &Turn, mut times: usize) -> FaultProxy {
+    let plan = move |passing: &Passing| {
+        let is_write = passing.method == http::Method::PUT && passing.uri.contains("/configmaps/activestandby-journal");
+        if times == 0 || !is_write {
+            return Fault::None;
+        }
+        times -= 1;
+        Fault::AnsweredInstead(422, None)
+    };
+    FaultProxy::start(turn.control_plane, plan).await.unwrap()
+}
+
 /// Changes who holds the Lease.
 pub async fn give_lease_to(turn: &Turn, identity: &str) {
     let patch = Patch::Merge(json!({ "spec": { "holderIdentity": identity } }));

@@ -1,10 +1,13 @@
 //! Switches of the controller that are interrupted: by its end, by another replica, by the end of their object.
 
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing};
+use serde_json::json;
 
 use crate::bench::until;
 use crate::controller_bench::{
-    NAME, Replica, Trap, Turn, ask, conditions, delete, give_lease_to, holding_the_first_route,
+    NAME, Replica, Trap, Turn, ask, conditions, delete, give_lease_to, holding_the_first_route, refusing_the_journal,
 };
 use crate::shop::Shop;
 
@@ -85,6 +88,21 @@ async fn a_controller_killed_at_any_request_of_a_switch_is_followed_by_one_that_
 }
 
 #[tokio::test]
+async fn a_switch_that_stands_in_the_journal_is_gone_on_with_even_if_its_object_has_lost_its_mark() {
+    let held = Held::at_the_first_route("mark-lost").await;
+    held.controller.kill().await;
+    until(|| held.proxy.held() == 0).await;
+    let without = json!({ "metadata": { "annotations": { "activestandby.lagoon.sh/begun": null } } });
+    held.shop.site.patch(NAME, without).await;
+    held.turn.delete_lease().await;
+    let next = held.turn.start().await;
+    let object = held.turn.until_ended(&held.shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    held.shop.assert_switched("by the journal").await;
+    next.stop().await;
+}
+
+#[tokio::test]
 async fn a_controller_asked_to_stop_in_a_switch_ends_it_first() {
     let held = Held::at_the_first_route("asked-to-stop").await;
     held.controller.running.signal("TERM").await.unwrap();
@@ -147,6 +165,54 @@ async fn a_switch_that_was_interrupted_and_whose_object_is_gone_is_ended_by_the_
     let object = held.turn.until_ended(&held.shop, NAME).await;
     assert_eq!(conditions(&object), ["started", "completed"]);
     held.shop.assert_switched("asked for once more").await;
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_switch_that_no_attempt_ends_is_counted_between_the_attempts_and_told_on_its_object() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "never-ends").await;
+    let proxy = refusing_the_journal(&turn, 2).await;
+    let controller = turn.start_through(&proxy).await;
+    controller.until_it_leads().await;
+    assert_eq!(controller.metric("switches_unended").await, "0");
+    ask(&shop.site, NAME, &shop.active).await;
+    controller.running.wait_for_line("Trying again in").await.unwrap();
+    assert_eq!(controller.metric("switches_unended").await, "1");
+
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"]);
+    assert_eq!(controller.metric("switches_unended").await, "0");
+    let events: Api<Event> = Api::namespaced(turn.client(), &shop.standby);
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let told: Vec<&Event> = events.iter().filter(|event| event.reason.as_deref() == Some("NotEnded")).collect();
+    // Two attempts with the same cause are one Event.
+    let [told] = told[..] else { panic!("{events:#?}") };
+    assert_eq!(told.series.as_ref().map(|series| series.count), Some(2));
+    assert_eq!(told.type_.as_deref(), Some("Warning"));
+    assert!(
+        told.note.as_ref().unwrap().contains("The routes have moved, but the switch could not be ended"),
+        "{told:?}"
+    );
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_switch_that_cannot_be_ended_and_whose_object_is_gone_is_counted_until_another_one_ends_it() {
+    let held = Held::at_the_first_route("counted-orphan").await;
+    held.controller.kill().await;
+    until(|| held.proxy.held() == 0).await;
+    delete(&held.shop.site, NAME).await;
+    held.turn.delete_lease().await;
+
+    let proxy = refusing_the_journal(&held.turn, 1).await;
+    let next = held.turn.start_through(&proxy).await;
+    next.running.wait_for_line("The switch is not completed").await.unwrap();
+    assert_eq!(next.metric("switches_unended").await, "1");
+    ask(&held.shop.site, "host-migration-next", &held.shop.active).await;
+    held.turn.until_ended(&held.shop, "host-migration-next").await;
+    held.shop.assert_switched("by the next object").await;
+    assert_eq!(next.metric("switches_unended").await, "0");
     next.stop().await;
 }
 

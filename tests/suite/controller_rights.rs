@@ -1,13 +1,17 @@
 //! The controller's rights: those that it uses, and no others.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::api::{Api, PostParams};
-use lagoon_task_testing::{CERT_MANAGER, GATEWAY_API, Request, TRAEFIK};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use lagoon_task_testing::{CERT_MANAGER, Fault, FaultProxy, GATEWAY_API, Passing, Request, TRAEFIK, tls_secret};
 use serde_json::{Value, json};
 
+use crate::bench::until;
 use crate::controller_bench::{NAME, Turn, USER, ask, conditions};
 use crate::shop::Shop;
 
@@ -58,6 +62,43 @@ async fn the_controllers_role_grants_what_a_switch_uses_and_what_a_fault_may_ask
     let faults: BTreeSet<String> = ONLY_AFTER_A_FAULT.map(str::to_owned).into();
     let unused: BTreeSet<String> = granted.difference(&used).cloned().collect();
     assert_eq!(unused, faults);
+}
+
+#[tokio::test]
+async fn a_secret_that_a_finalizer_keeps_for_a_while_is_waited_for_without_more_rights() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "kept").await;
+    // cert-manager has issued it earlier and nothing uses it, so it makes way; and its finalizer takes its time.
+    let mut old = tls_secret("www-tls", "old");
+    old["metadata"]["annotations"] = json!({ "cert-manager.io/certificate-name": "www-tls" });
+    old["metadata"]["finalizers"] = json!(["example.com/takes-its-time"]);
+    shop.add(&shop.standby, vec![old]).await;
+
+    let path = format!("/api/v1/namespaces/{}/secrets", shop.standby);
+    let looks = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&looks);
+    let mut is_refused = false;
+    let proxy = FaultProxy::start(turn.control_plane, move |passing: &Passing| {
+        is_refused |= passing.method == http::Method::POST && passing.uri.starts_with(&path);
+        if is_refused && passing.method == http::Method::GET && passing.uri.starts_with(&format!("{path}/www-tls")) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        Fault::None
+    });
+    let proxy = proxy.await.unwrap();
+    let controller = turn.start_through(&proxy).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    tokio::select! {
+        () = until(|| looks.load(Ordering::SeqCst) > 2) => {}
+        object = turn.until_ended(&shop, NAME) => panic!("it has not waited: {object:#?}"),
+    }
+    let secrets = Api::<Secret>::namespaced(turn.client(), &shop.standby);
+    let no_finalizers = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    secrets.patch("www-tls", &PatchParams::default(), &no_finalizers).await.unwrap();
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"], "{object:#?}");
+    shop.assert_switched("the Secret has gone").await;
+    controller.stop().await;
 }
 
 /// The right that a request needs, where the controller's `ClusterRole` has to give it.

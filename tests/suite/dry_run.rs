@@ -1,5 +1,13 @@
 //! A dry run shows what a switch would do, and does nothing.
 
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::Api;
 use lagoon_task_testing::{Finished, HostGuard, Request, ingress};
 use serde_json::{Value, json};
 
@@ -27,7 +35,7 @@ async fn show(shop: &Shop<'_>, dry_run: Value) -> Finished {
 }
 
 #[tokio::test]
-async fn a_dry_run_shows_each_route_and_changes_nothing() {
+async fn a_dry_run_shows_each_route_and_what_is_worth_knowing_and_changes_nothing() {
     let shop = Shop::with_routes(control_plane().await, "dry").await;
     shop.add(&shop.active, vec![ingress("plain", "plain.dry.example.com", "web", None)]).await;
     for flag in [json!(true), json!("true")] {
@@ -41,6 +49,10 @@ async fn a_dry_run_shows_each_route_and_changes_nothing() {
              Ingress shop     shop.dry.example.com     dry-main     dry-develop  no gap  shop-tls\n\
              Ingress standby  standby.dry.example.com  dry-develop  dry-main     no gap  standby-tls\n\
              Ingress www      www.dry.example.com      dry-main     dry-develop  no gap  www-tls\n\
+             Note: Service \"web\" in namespace \"dry-develop\" has no ready endpoint at the moment; the environment \
+             may be idle, and Lagoon wakes it at the first request.\n\
+             Note: Service \"web\" in namespace \"dry-main\" has no ready endpoint at the moment; the environment may \
+             be idle, and Lagoon wakes it at the first request.\n\
              Dry run: the switch can be carried out. Nothing has changed.\n"
         );
         // The cluster is asked about each route.
@@ -89,6 +101,56 @@ async fn a_dry_run_tells_what_is_in_the_way() {
     let finished = run(&shop, json!(true)).await;
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
     assert!(finished.log.contains("it sends requests to Service \"nginx\""), "{}", finished.log);
+    assert_eq!(writes(&finished), Vec::<&Request>::new());
+    assert_eq!(shop.content().await, before);
+}
+
+/// The manifest that the recipe of docs/install.md applies, for this site.
+fn recipe(shop: &Shop<'_>) -> String {
+    let (_, section) = include_str!("../../docs/install.md").split_once("### Show what a switch would do").unwrap();
+    let (_, recipe) = section.split_once("```console\n").unwrap();
+    let (recipe, _) = recipe.split_once("\n```").unwrap();
+    let (settings, commands) = recipe.split_once("\n\n").unwrap();
+    assert!(settings.lines().all(|line| line.contains('=')), "{settings}");
+    // The place of kubectl takes a function that shows what it is to apply.
+    let script = format!(
+        "set -eu\nSTANDBY={} ACTIVE={} IMAGE=example.com/activestandby:1\n\
+         kubectl() {{ if [ \"$1\" = apply ]; then cat; fi; }}\n{commands}\n",
+        shop.standby, shop.active
+    );
+    let shown = Command::new("sh").arg("-c").arg(script).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    String::from_utf8(shown.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_recipe_for_operators_gives_the_rights_of_a_switch_and_a_payload_that_changes_nothing() {
+    let shop = Shop::with_routes(control_plane().await, "dry-recipe").await;
+    shop.control_plane.apply(&recipe(&shop)).await.unwrap();
+    let client = shop.site.client();
+    let bindings = Api::<RoleBinding>::namespaced(client.clone(), &shop.active);
+    let (given, by_lagoon) = (bindings.get("activestandby-dry-run"), bindings.get("lagoon-deployer-activestandby"));
+    let (given, by_lagoon) = (given.await.unwrap(), by_lagoon.await.unwrap());
+    assert_eq!((given.role_ref, given.subjects), (by_lagoon.role_ref, by_lagoon.subjects));
+
+    let pods = Api::<Pod>::namespaced(client, &shop.standby);
+    let spec = pods.get("activestandby-dry-run").await.unwrap().spec.unwrap();
+    assert_eq!(spec.service_account_name.as_deref(), Some("lagoon-deployer"));
+    let variables = spec.containers.into_iter().flat_map(|container| container.env.unwrap_or_default());
+    let variables: BTreeMap<String, Option<String>> =
+        variables.map(|variable| (variable.name, variable.value)).collect();
+    assert_eq!(variables["NAMESPACE"].as_ref(), Some(&shop.standby));
+    assert_eq!(variables["PODNAME"].as_deref(), Some("activestandby-dry-run"));
+    let payload = STANDARD.decode(variables["JSON_PAYLOAD"].as_ref().unwrap()).unwrap();
+    let payload: Value = serde_json::from_slice(&payload).unwrap();
+    let before = shop.content().await;
+    let finished = shop.site.task(&payload).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert!(
+        finished.log.ends_with("Dry run: the switch can be carried out. Nothing has changed.\n"),
+        "{}",
+        finished.log
+    );
     assert_eq!(writes(&finished), Vec::<&Request>::new());
     assert_eq!(shop.content().await, before);
 }

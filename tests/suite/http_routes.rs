@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::StreamExt;
 use http::Method;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, WatchEvent, WatchParams};
-use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, GATEWAY_API, Passing, Running, service};
+use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, GATEWAY_API, Passing, Running, ingress, service};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -98,6 +98,39 @@ async fn http_routes_move_beside_ingresses_and_stand_in_the_result() {
     shop.assert_switched(&finished.log).await;
     let result = finished.result.unwrap();
     assert!(result["productionRoutes"].as_str().unwrap().ends_with(",https://api.example.com"), "{result}");
+}
+
+/// The kinds of the Gateway API, and no rights to them.
+async fn without_rights() -> ControlPlane {
+    let control_plane = new_control_plane().await;
+    let is_a_kind = |document: &&str| !document.contains("kind: ClusterRole");
+    let kinds: Vec<&str> = GATEWAY_API.split("\n---\n").filter(is_a_kind).collect();
+    control_plane.apply(&kinds.join("\n---\n")).await.unwrap();
+    control_plane
+}
+
+#[tokio::test]
+async fn routes_that_the_deployer_may_not_see_are_not_taken_for_none() {
+    let control_plane = without_rights().await;
+    let shop = Shop::empty(&control_plane, "unseen").await;
+    shop.add(&shop.active, vec![http_route("api", "api.example.com", &web())]).await;
+    let finished = shop.switch().await;
+    assert_refused(&finished, &["the deployer may not see the HTTPRoute objects there", "\"unseen-main\""]);
+    assert_eq!(finished.annotation, None);
+
+    // A site with other routes may have none of these: it is switched, and told.
+    let mut own = ingress("own", "own.example.com", "web", None);
+    own["metadata"].as_object_mut().unwrap().remove("labels");
+    shop.add(&shop.active, vec![own]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    let note =
+        "Note: The deployer may not see the HTTPRoute objects in namespace \"unseen-main\", so none of them moves.\n";
+    assert!(finished.log.contains(note), "{}", finished.log);
+    let mut payload = shop.payload();
+    payload["dryRun"] = true.into();
+    let shown = shop.site.task(&payload).launch().await.unwrap().finish().await.unwrap();
+    assert!(shown.log.contains(note), "{}", shown.log);
 }
 
 async fn switch_of_one(project: &str, route: Value) -> (Shop<'static>, Finished) {

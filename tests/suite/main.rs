@@ -8,6 +8,7 @@ mod certificates;
 mod controller;
 mod controller_bench;
 mod controller_interrupted;
+mod controller_lease;
 mod controller_rights;
 mod crd_way;
 mod custom_resource;
