@@ -44,6 +44,7 @@ pub struct Planned<'a> {
     book: Book,
     notes: Vec<String>,
     places: Places,
+    has_certificates: bool,
     previous: Option<Journal<'a>>,
 }
 
@@ -88,14 +89,16 @@ impl<'a> Switch<'a> {
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
+        let has_certificates = Side::BOTH.iter().any(|side| !observed.sides.of(*side).certificates.is_empty());
+        let rivals = probe::rivals(&observed);
         drop(observed);
         let switch_id = replay::new_switch_id();
         let mut book = plan.book;
-        let problems = probe::probe(looking, &switch_id, &mut book).await?;
+        let problems = probe::probe(looking, &switch_id, &mut book, &rivals).await?;
         if !problems.is_empty() {
             return Err(SwitchError::Problems(problems));
         }
-        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, previous })))
+        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, has_certificates, previous })))
     }
 
     /// Carries out what [`prepare`](Self::prepare) found. Must be awaited to its end once it has begun.
@@ -195,7 +198,7 @@ impl<'a> Switch<'a> {
             routes: None,
         };
         let journal = Journal::begin(self.cluster, head, &planned.book, planned.previous).await?;
-        let moves = self.moves(journal, planned.book);
+        let moves = self.moves(journal, planned.book, planned.has_certificates);
         // Both switches write first and look then, so at least one of two sees the other.
         if let Err(error) = self.no_switch_back_under_way().await {
             return Err(abandon(moves, error).await);
@@ -216,7 +219,7 @@ impl<'a> Switch<'a> {
             journal.head.holder = self.holder.clone();
             journal.write_head().await.map_err(still_unended)?;
         }
-        let moves = self.moves(journal, book);
+        let moves = self.moves(journal, book, true);
         let places = match moves.look().await {
             Ok((places, _)) => places,
             Err(error) => return Err(held(&moves, error.to_string()).await),
@@ -227,7 +230,7 @@ impl<'a> Switch<'a> {
         }
     }
 
-    fn moves(&'a self, journal: Journal<'a>, book: Book) -> Moves<'a> {
+    fn moves(&'a self, journal: Journal<'a>, book: Book, has_certificates: bool) -> Moves<'a> {
         Moves {
             looking: self.looking(),
             caller: self.caller,
@@ -237,6 +240,7 @@ impl<'a> Switch<'a> {
             copied: Mutex::new(BTreeMap::new()),
             // By chance: what an earlier run has written must not be taken for what this one writes.
             editions: AtomicUsize::new(usize::from(fastrand::u16(..)) << 16),
+            has_certificates,
         }
     }
 

@@ -67,7 +67,7 @@ impl<'a> Looking<'a> {
     async fn all_routes(&self, side: Side, groups: &Groups) -> Result<(Vec<Route>, Vec<String>), ClusterError> {
         let lists = kinds(groups).map(|kind| async move {
             let routes = self.routes(side, kind, Route::read).await;
-            let routes = if kind.is_built_in() { Some(routes?) } else { allowed(routes)? };
+            let routes = if kind.is_built_in() { Some(routes?) } else { allowed(none_of_unknown(routes))? };
             Ok((kind, routes))
         });
         let (mut all, mut unseen) = (Vec::new(), Vec::new());
@@ -210,7 +210,7 @@ impl<'a> Looking<'a> {
             manifest: object.to_string(),
         });
         // Where the deployer may not see them, they are none of its business.
-        Ok(allowed(listed.await)?.unwrap_or_default())
+        Ok(allowed(none_of_unknown(listed.await))?.unwrap_or_default())
     }
 
     /// Which of the things that routes of either side name beside them are on `side`.
@@ -292,18 +292,14 @@ impl<'a> Looking<'a> {
             async move { grants.list(|object| grant(&object)).await }
         };
         match list("v1beta1").await {
-            Err(error) if *error.cause() == Cause::KindUnknown => list("v1").await,
+            Err(error) if *error.cause() == Cause::KindUnknown => none_of_unknown(list("v1").await),
             other => other,
         }
     }
 
     async fn names_of(&self, objects: &Objects<'_>) -> Result<BTreeSet<String>, ClusterError> {
-        match objects.list_metadata().await {
-            Ok(all) => Ok(all.into_iter().map(|metadata| metadata.name).collect()),
-            // Of a kind that the cluster does not know there are none.
-            Err(error) if *error.cause() == Cause::KindUnknown => Ok(BTreeSet::new()),
-            Err(error) => Err(error),
-        }
+        let all = none_of_unknown(objects.list_metadata().await)?;
+        Ok(all.into_iter().map(|metadata| metadata.name).collect())
     }
 
     /// What the deployer may do in the namespace. One question a namespace, where a `SelfSubjectAccessReview` would be
@@ -348,11 +344,19 @@ fn gateway_api(version: &str, kind: &str, plural: &str) -> ApiResource {
 }
 
 /// `None` for what the deployer may not see.
-fn allowed<T>(result: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
+pub(super) fn allowed<T>(result: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Of a kind that the cluster does not know there are none: it may have a kind's API group and not the kind.
+pub(super) fn none_of_unknown<T>(listed: Result<Vec<T>, ClusterError>) -> Result<Vec<T>, ClusterError> {
+    match listed {
+        Err(error) if *error.cause() == Cause::KindUnknown => Ok(Vec::new()),
+        other => other,
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::companions;
 use super::journal::{Book, RouteEntry, SecretWay};
 use super::observed::{Namespace, Observed};
-use super::route::{BesideKind, Route};
+use super::route::{Beside, BesideKind, Route};
 use super::side::Side;
 use crate::task::output::escape;
 
@@ -205,7 +205,8 @@ impl Checking<'_> {
                 _ if kind == BesideKind::Service => Some(namespace.services.contains(name)),
                 _ => None,
             };
-            match (has(self.here), has(self.there)) {
+            let there = if self.goes_along(beside) { Some(true) } else { has(self.there) };
+            match (has(self.here), there) {
                 (Some(true), Some(false)) => findings.problem(
                     self.subject(),
                     format!(
@@ -226,6 +227,12 @@ impl Checking<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// Whether a route takes it along, which serves its certificate from it.
+    fn goes_along(&self, beside: &Beside) -> bool {
+        beside.kind == BesideKind::Secret
+            && self.here.movers().any(|route| route.references.certificates.contains(&beside.name))
     }
 
     fn check_gateways(&self, findings: &mut Findings) {

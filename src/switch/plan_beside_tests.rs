@@ -86,3 +86,12 @@ fn each_missing_thing_is_told() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("Middleware \"a\"") && told[1].contains("Middleware \"c\""), "{told:?}");
 }
+
+#[test]
+fn a_secret_that_goes_along_for_its_certificate_may_be_named_by_an_annotation_too() {
+    let route = annotated(served_from(ingress("www"), &["www-tls"]), AUTH, "www-tls");
+    let mut observed = observed(&[route], &[]);
+    observed.sides.standby.beside.insert(BesideKind::Secret, Some(names(&["www-tls"])));
+    observed.sides.active.beside.insert(BesideKind::Secret, Some(names(&[])));
+    assert!(notes(&observed).is_empty());
+}

@@ -6,9 +6,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::journal::{Book, RouteEntry};
 use super::observe::Looking;
-use super::plan::Problem;
-use super::route::kind_named;
-use super::side::Side;
+use super::observed::Observed;
+use super::plan::{Problem, subject};
+use super::route::{Route, kind_named};
+use super::side::{Side, Sides};
 use super::{CONCURRENT, manifest, sure};
 use crate::task::cluster::{Cause, ClusterError};
 
@@ -17,13 +18,44 @@ enum Answer {
     /// It can be created while the old one is still there.
     MayOverlap,
     /// Its host is taken as long as the old one is there.
-    HostIsTaken,
+    HostIsTaken(String),
     /// It is refused for another reason.
     Refused(Problem),
 }
 
+/// Of routes to be moved that share a host and path with another one, by kind, home and name: that other one, in words.
+/// Where a guard lets no two routes have one host such a route can be created nowhere once it has been deleted.
+pub(super) type Rivals = BTreeMap<(String, Side, String), String>;
+
+/// The routes to be moved that share a host and path with another one.
+#[must_use]
+pub(super) fn rivals(observed: &Observed) -> Rivals {
+    let key = |side: Side, route: &Route| (route.kind_name(), side, route.metadata.name.clone());
+    let all =
+        || Side::BOTH.into_iter().flat_map(|side| observed.sides.of(side).routes.iter().map(move |one| (side, one)));
+    let mut claimed: BTreeMap<&str, Vec<(Side, &Route)>> = BTreeMap::new();
+    for (side, route) in all() {
+        for claim in &route.references.claims {
+            claimed.entry(claim).or_default().push((side, route));
+        }
+    }
+    let mut rivals = Rivals::new();
+    for routes in claimed.values().filter(|routes| routes.len() > 1) {
+        for (place, (side, route)) in routes.iter().enumerate().filter(|(_, (_, route))| route.migrates()) {
+            let (other_side, other) = routes[usize::from(place == 0)];
+            rivals.insert(key(*side, route), subject(other, &observed.sides.of(other_side).name));
+        }
+    }
+    rivals
+}
+
 /// Notes in the book which routes may overlap; answers with what is in the way of the others.
-pub(super) async fn probe(looking: Looking<'_>, switch: &str, book: &mut Book) -> Result<Vec<Problem>, ClusterError> {
+pub(super) async fn probe(
+    looking: Looking<'_>,
+    switch: &str,
+    book: &mut Book,
+    rivals: &Rivals,
+) -> Result<Vec<Problem>, ClusterError> {
     let names: BTreeSet<(String, Side, String)> =
         book.routes.iter().map(|route| (route.kind.clone(), route.home, route.name.clone())).collect();
     let routes = &book.routes;
@@ -39,7 +71,11 @@ pub(super) async fn probe(looking: Looking<'_>, switch: &str, book: &mut Book) -
     for (place, answer) in answers {
         match answer {
             Answer::MayOverlap => book.routes[place].may_overlap = true,
-            Answer::HostIsTaken => book.routes[place].may_overlap = false,
+            Answer::HostIsTaken(words) => {
+                let route = &mut book.routes[place];
+                route.may_overlap = false;
+                problems.extend(taken_by_another(looking.names, route, &words, rivals));
+            }
             Answer::Refused(problem) => problems.push(problem),
         }
     }
@@ -53,7 +89,7 @@ async fn ask(
     route: &RouteEntry,
     name_is_taken: bool,
 ) -> Result<Answer, ClusterError> {
-    let Some(kind) = kind_named(&route.kind) else { return Ok(Answer::HostIsTaken) };
+    let Some(kind) = kind_named(&route.kind) else { return Ok(Answer::HostIsTaken(String::new())) };
     let (from, to) = (looking.names.of(route.home), looking.names.of(route.home.other()));
     let object = if name_is_taken {
         let name = manifest::stand_in_name(switch, &route.kind, &route.name);
@@ -66,7 +102,7 @@ async fn ask(
         return Ok(Answer::MayOverlap);
     };
     match error.cause() {
-        Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken),
+        Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken(words.clone())),
         Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_) | Cause::AlreadyExists => {
             Ok(Answer::Refused(Problem::new(
                 format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
@@ -76,6 +112,30 @@ async fn ask(
         }
         _ => Err(error),
     }
+}
+
+/// The problem with a route whose host surely is taken by another one than itself.
+fn taken_by_another(names: &Sides<String>, route: &RouteEntry, words: &str, rivals: &Rivals) -> Option<Problem> {
+    let from = names.of(route.home);
+    let holder = holder(words).filter(|(namespace, name)| *namespace != from.as_str() || *name != route.name);
+    let holder = holder.map(|(namespace, name)| format!("{} \"{name}\" in namespace \"{namespace}\"", route.kind));
+    let holder = holder.or_else(|| rivals.get(&(route.kind.clone(), route.home, route.name.clone())).cloned())?;
+    Some(Problem::new(
+        format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
+        format!(
+            "the cluster lets no two routes have one host, and {holder} has the same as this one: once deleted, this one \
+             could be created nowhere"
+        ),
+        "Delete one of the two, or take the host out of it, then switch again",
+    ))
+}
+
+/// The namespace and name of the route that has the host, where ingress-nginx says so.
+fn holder(words: &str) -> Option<(&str, &str)> {
+    let (_, holder) = words.split_once("is already defined in ingress ")?;
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-./".contains(letter);
+    let end = holder.find(|letter| !is_of_a_name(letter)).unwrap_or(holder.len());
+    holder[..end].trim_end_matches('.').split_once('/')
 }
 
 /// Whether an admission webhook or policy refuses a route because another route has its host. The words are those of

@@ -1,4 +1,7 @@
+use serde_json::Value;
+
 use super::*;
+use crate::switch::sample::{annotated, ingress, observed, staying, with};
 
 #[test]
 fn a_refusal_because_another_route_has_the_host_is_told_from_any_other() {
@@ -45,4 +48,34 @@ fn kyvernos_policies_say_that_the_host_must_be_unique() {
         assert!(host_is_taken(words), "{words}");
     }
     assert!(!host_is_taken("the label team must be unique"));
+}
+
+#[test]
+fn ingress_nginx_names_the_route_that_has_the_host() {
+    let cases = [
+        ("host \"a\" and path \"/\" is already defined in ingress shop-main/www", Some(("shop-main", "www"))),
+        ("host \"a\" and path \"/\" is already defined in ingress shop-main/www.", Some(("shop-main", "www"))),
+        ("host \"a\" and path \"/\" is already defined in ingress shop-main/a.b, so no", Some(("shop-main", "a.b"))),
+        ("the host is already defined in ingress", None),
+        ("The Ingress host name must be unique.", None),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(holder(words), expected, "{words}");
+    }
+}
+
+#[test]
+fn a_route_that_shares_host_and_path_with_another_one_has_a_rival() {
+    let host = |route: Value, host: &str| {
+        let mut route = route;
+        route["spec"]["rules"][0]["host"] = host.into();
+        route
+    };
+    let canary = annotated(ingress("canary"), "nginx.ingress.kubernetes.io/canary", "true");
+    let class = with(ingress("class"), &["spec", "ingressClassName"], "other");
+    let standby = [ingress("standby"), host(staying(ingress("older")), "www.example.com")];
+    let active = [ingress("www"), host(canary, "www.example.com"), host(class, "www.example.com")];
+    let found: Vec<_> = rivals(&observed(&standby, &active)).into_iter().collect();
+    let key = ("Ingress".to_owned(), Side::Active, "www".to_owned());
+    assert_eq!(found, [(key, "Ingress \"older\" in namespace \"shop-standby\"".to_owned())]);
 }

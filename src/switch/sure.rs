@@ -9,10 +9,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::labels;
-use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, Objects};
+use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, Objects, PATIENCE};
 
-/// How often a create is sent in all.
+/// How often a create or a delete is sent in all that meets a conflict.
 const ATTEMPTS: u32 = 6;
+
+/// The longest time between two attempts of a create.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often a question is asked in all whose answer is lost or that meets a passing conflict.
 const QUESTIONS: u32 = 4;
@@ -57,6 +60,7 @@ pub(super) async fn create(
     ours: &(dyn Fn(&Value) -> bool + Sync),
 ) -> Result<Metadata, SureError> {
     let name = Metadata::of(object).name;
+    let started = Instant::now();
     let mut attempt = 1;
     loop {
         let error = match objects.create(object).await {
@@ -76,10 +80,13 @@ pub(super) async fn create(
             Some(_) if taken => return Err(error.into()),
             _ => {}
         }
-        if attempt == ATTEMPTS {
+        // A server or a webhook that restarts gets as much time as with any other request, which the client sends again
+        // by itself: what is to be created may exist nowhere else by now.
+        let is_over = if error.cause().may_pass() { started.elapsed() >= PATIENCE } else { attempt >= ATTEMPTS };
+        if is_over {
             return Err(error.into());
         }
-        tokio::time::sleep(pause(attempt)).await;
+        tokio::time::sleep(pause(attempt).min(LONGEST_PAUSE)).await;
         attempt += 1;
     }
 }

@@ -175,3 +175,20 @@ async fn specifications(shop: &Shop<'_>) -> [Vec<Value>; 2] {
     };
     [of(&shop.standby).await, of(&shop.active).await]
 }
+
+#[tokio::test]
+async fn a_secret_that_a_certificate_left_behind_keeps_supplied_stays_too() {
+    let shop = shop("both-supplied").await;
+    for namespace in [&shop.standby, &shop.active] {
+        shop.add(namespace, vec![certificate("www-tls", "www.example.com")]).await;
+    }
+    shop.add(&shop.standby, vec![issued("www-tls", "issued there")]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    for namespace in [&shop.standby, &shop.active] {
+        assert_eq!(shop.names(namespace, CERTIFICATES).await, ["www-tls"], "{}", finished.log);
+        let secrets = shop.list(namespace, SECRETS).await;
+        assert_eq!(secrets.len(), 1, "{}", finished.log);
+        assert_eq!(secrets[0]["data"], issued("www-tls", "www")["data"], "{}", finished.log);
+    }
+}

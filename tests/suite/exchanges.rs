@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, HostGuard, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 
 use crate::bench::{control_plane, held_or_ended, until};
 use crate::history::Recording;
-use crate::shop::{Shop, host};
+use crate::shop::{SECRETS, Shop, host};
 
 /// What is in each environment before the switch.
 #[derive(Clone, Default)]
@@ -311,4 +313,59 @@ async fn an_exchange_whose_rights_vanish_at_any_write_is_finished_once_they_are_
 #[tokio::test]
 async fn an_exchange_with_gaps_whose_rights_vanish_leaves_no_host_offline() {
     without_rights_everywhere("gap-forbidden", true).await;
+}
+
+/// A switch that is killed when the active environment's Secret has been copied to the standby one's place. Then the
+/// active one is renewed.
+async fn renewed_meanwhile<'bench>(bench: &'bench ControlPlane, stock: &Stock, project: &str) -> Shop<'bench> {
+    let shop = stock.stocked(bench, project).await;
+    let takes_place = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains("/secrets/");
+    let plan = move |passing: &Passing| if takes_place(passing) { Fault::AnswerHeld } else { Fault::None };
+    let proxy = FaultProxy::start(bench, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    running.signal("KILL").await.unwrap();
+    running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+    let renewed = Patch::Merge(json!({ "data": tls_secret("tls", "renewed")["data"] }));
+    let secrets: Api<Secret> = Api::namespaced(shop.site.client(), &shop.active);
+    secrets.patch("tls", &PatchParams::default(), &renewed).await.unwrap();
+    shop
+}
+
+/// The data of the Secret of either namespace.
+async fn secrets(shop: &Shop<'_>) -> [Value; 2] {
+    let of = async |namespace: &str| {
+        let all = shop.list(namespace, SECRETS).await;
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all[0]["data"].clone()
+    };
+    [of(&shop.standby).await, of(&shop.active).await]
+}
+
+#[tokio::test]
+async fn a_secret_that_is_renewed_while_an_exchange_is_interrupted_arrives_renewed() {
+    let stock = Stock::pair(["www", "www"], ["tls", "tls"]);
+    let shop = renewed_meanwhile(control_plane().await, &stock, "renewed").await;
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    let expected = ["renewed", "standby"].map(|content| tls_secret("tls", content)["data"].clone());
+    assert_eq!(secrets(&shop).await, expected, "{}", next.log);
+}
+
+#[tokio::test]
+async fn an_exchange_is_undone_although_a_secret_was_renewed_meanwhile() {
+    let stock = Stock::pair(["www", "www"], ["tls", "tls"]);
+    let shop = renewed_meanwhile(control_plane().await, &stock, "renewed-undone").await;
+    let mut is_over = false;
+    let plan = move |passing: &Passing| {
+        let is_refused = !is_over && is_write(passing) && passing.uri.contains("/secrets");
+        is_over |= is_refused;
+        if is_refused { Fault::AnsweredInstead(403, None) } else { Fault::None }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let undone = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+    assert!(undone.log.contains("The switch was undone"), "{}", undone.log);
+    let expected = ["standby", "renewed"].map(|content| tls_secret("tls", content)["data"].clone());
+    assert_eq!(secrets(&shop).await, expected, "{}", undone.log);
 }

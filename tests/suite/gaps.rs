@@ -155,3 +155,43 @@ async fn a_cluster_that_takes_no_route_at_all_leaves_the_journal_and_the_next_ru
     assert_one_each_switched(&shop).await;
     assert_eq!(again.result.unwrap()["productionRoutes"], json!("https://www.takes-none.example.com"));
 }
+
+#[tokio::test]
+async fn a_host_that_an_older_route_has_too_is_told_before_a_route_is_deleted_for_good() {
+    let shop = one_each("duplicate").await;
+    let mut older = ingress("older", "www.duplicate.example.com", "web", None);
+    older["metadata"]["labels"] = json!({});
+    shop.add(&shop.active, vec![older]).await;
+    let _guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    let before = shop.content().await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let says = "- Ingress \"www\" in namespace \"duplicate-main\": the cluster lets no two routes have one host, and Ingress \
+                \"older\" in namespace \"duplicate-main\" has the same as this one: once deleted, this one could be created \
+                nowhere. Delete one of the two, or take the host out of it, then switch again.\n";
+    assert!(finished.log.contains(says), "{}", finished.log);
+    assert_eq!(finished.log.lines().last(), Some("Nothing has changed."), "{}", finished.log);
+    assert_eq!(route_writes(&finished), Vec::<&Request>::new());
+    assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn a_webhook_that_restarts_while_a_route_is_only_in_the_journal_is_waited_for() {
+    let shop = one_each("webhook-restarts").await;
+    let _guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    // More often than a create was sent in the first second.
+    let mut left = 8;
+    let standby = shop.standby.clone();
+    let proxy = FaultProxy::start(control_plane().await, move |passing| {
+        if left > 0 && is_create_in(passing, &standby) {
+            left -= 1;
+            return Fault::AnsweredInstead(500, None);
+        }
+        Fault::None
+    });
+    let proxy = proxy.await.unwrap();
+    let finished = shop.task_through(&proxy).launch().await.unwrap().finish().await.unwrap();
+    assert_eq!(proxy.injected().len(), 8, "{}", finished.log);
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_one_each_switched(&shop).await;
+}

@@ -341,3 +341,14 @@ async fn a_run_that_goes_on_waits_too_until_a_stand_in_is_accepted() {
     assert_crossed(&shop).await;
     controllers.iter().for_each(JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn a_cluster_that_has_only_a_part_of_the_gateway_api_is_switched_too() {
+    let control_plane = new_control_plane().await;
+    let parts: Vec<&str> = GATEWAY_API.split("\n---").filter(|part| !part.contains("kind: HTTPRoute")).collect();
+    control_plane.apply(&parts.join("\n---")).await.unwrap();
+    let shop = Shop::with_routes(&control_plane, "half-installed").await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched(&finished.log).await;
+}

@@ -125,7 +125,7 @@ pub async fn nothing_is_lost(shop: &Shop<'_>, why: &str) {
 }
 
 /// The book of the journal, or null.
-async fn journal(shop: &Shop<'_>) -> Value {
+pub async fn journal(shop: &Shop<'_>) -> Value {
     let maps = shop.list(&shop.standby, "v1/configmaps").await;
     let Some(map) = maps.iter().find(|map| map["metadata"]["name"] == "activestandby-journal") else {
         return Value::Null;

@@ -17,6 +17,7 @@ mod dry_run;
 mod evidence;
 mod exchanges;
 mod faults;
+mod finalizers;
 mod gaps;
 mod hello_task;
 mod history;

@@ -1,12 +1,16 @@
 //! Routes that somebody changes while a switch is under way.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::Method;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
+use crate::bench::{control_plane, until};
+use crate::interrupted::journal;
 use crate::shop::{INGRESSES, SECRETS, Shop};
 
 /// A plan that holds the journal: by then the task has seen the routes, and none has moved.
@@ -86,4 +90,74 @@ async fn a_changed_route_whose_new_secret_is_another_one_on_the_other_side_stays
     for (namespace, host) in [(&shop.standby, "new.example.com"), (&shop.active, "another.example.com")] {
         assert_eq!(shop.list(namespace, SECRETS).await[0]["data"], tls_secret("new-tls", host)["data"]);
     }
+}
+
+#[tokio::test]
+async fn a_journal_that_meets_a_passing_conflict_is_written_again_before_the_route_goes() {
+    let shop = Shop::empty(control_plane().await, "conflict-meanwhile").await;
+    let mut has_met_a_conflict = false;
+    let plan = move |passing: &Passing| {
+        let is_journal = passing.uri.contains("/configmaps");
+        if is_journal && passing.method == Method::PUT && !has_met_a_conflict {
+            has_met_a_conflict = true;
+            return Fault::AnsweredInstead(409, None);
+        }
+        let deletes = passing.method == Method::DELETE && passing.uri.contains("/ingresses/");
+        // An earlier delete is refused, as the route is not what was seen of it.
+        let is_held = deletes && has_met_a_conflict || is_journal && passing.method == Method::POST;
+        if is_held { Fault::RequestHeld } else { Fault::None }
+    };
+    shop.add(&shop.standby, vec![ingress("www", "www.example.com", "web", None)]).await;
+    let proxy = FaultProxy::start(control_plane().await, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    let change = Patch::Merge(json!({ "metadata": { "annotations": { "example.com/changed": "yes" } } }));
+    routes.patch("www", &PatchParams::default(), &change).await.unwrap();
+    proxy.release();
+    proxy.until_held().await.unwrap();
+    let journal = journal(&shop).await.to_string();
+    assert!(journal.contains("example.com/changed"), "{journal}");
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+}
+
+/// A Secret whose create was given up on its way could still come into being, with nobody to take it away again.
+#[tokio::test]
+async fn a_refused_secret_has_the_others_that_are_on_their_way_end_before_they_are_undone() {
+    let shop = Shop::with_routes(control_plane().await, "secret-on-its-way").await;
+    let is_released = Arc::new(AtomicBool::new(false));
+    let began_early = Arc::new(AtomicBool::new(false));
+    let (released, early) = (is_released.clone(), began_early.clone());
+    let mut creates = 0;
+    let plan = move |passing: &Passing| {
+        let is_create = passing.method == Method::POST && passing.uri.contains("/secrets");
+        creates += usize::from(is_create);
+        let undoes = passing.method == Method::DELETE && !passing.uri.contains("/pods/");
+        if undoes && !released.load(Ordering::SeqCst) {
+            early.store(true, Ordering::SeqCst);
+        }
+        match (is_create, creates) {
+            (true, 1) => Fault::RequestHeld,
+            (true, 2..) => Fault::AnsweredInstead(422, None),
+            _ => Fault::None,
+        }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    until(|| creates_refused(&proxy) >= 2).await;
+    is_released.store(true, Ordering::SeqCst);
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(!began_early.load(Ordering::SeqCst), "{}", finished.log);
+    for namespace in [&shop.standby, &shop.active] {
+        assert_eq!(shop.names(namespace, SECRETS).await.len(), 2, "{}", finished.log);
+    }
+}
+
+fn creates_refused(proxy: &FaultProxy) -> usize {
+    proxy.injected().iter().filter(|(_, fault)| matches!(fault, Fault::AnsweredInstead(..))).count()
 }

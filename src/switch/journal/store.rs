@@ -205,7 +205,7 @@ impl<'a> Journal<'a> {
 
     async fn create(&mut self) -> Result<(), JournalError> {
         let object = self.object()?;
-        let ours = |existing: &Value| existing["data"] == object["data"];
+        let ours = |existing: &Value| says_the_same(existing, &object);
         match sure::create(&self.objects, &object, &ours).await {
             Ok(seen) => {
                 self.seen = seen;
@@ -234,7 +234,7 @@ impl<'a> Journal<'a> {
             }
             let existing = self.objects.get(NAME).await?.unwrap_or_default();
             let seen = Metadata::of(&existing);
-            if seen.uid == self.seen.uid && existing["data"] == object["data"] {
+            if seen.uid == self.seen.uid && says_the_same(&existing, &object) {
                 self.seen = seen;
                 return Ok(());
             }
@@ -273,6 +273,11 @@ impl<'a> Journal<'a> {
         }
         Ok(object)
     }
+}
+
+/// Whether two journals have the same head and the same first part of the book.
+fn says_the_same(one: &Value, other: &Value) -> bool {
+    one["data"] == other["data"] && one["binaryData"] == other["binaryData"]
 }
 
 /// The book packed and in base64.

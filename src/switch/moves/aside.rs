@@ -62,8 +62,8 @@ impl Moves<'_> {
     pub(super) async fn take_place(&self, name: &str, home: Side, side: Side) -> Result<(), MoveError> {
         let objects = self.secrets(side);
         let present = objects.get(name).await?;
-        if present.as_ref().is_some_and(|present| self.is_of(present, home, side)) {
-            return Ok(());
+        if let Some(present) = present.as_ref().filter(|present| self.is_of(present, home, side)) {
+            return self.refresh(name, home, side, present).await;
         }
         let Some(source) = self.find(name, home).await? else {
             return Err(unlike(name, &objects, "the one that is to take its place has gone"));
@@ -79,10 +79,27 @@ impl Moves<'_> {
             return Ok(());
         };
         let elsewhere = self.find_beside(name, home.other(), side).await?;
-        if !elsewhere.is_some_and(|other| same_content(&other, &present)) {
+        // The copy of one that is still at home may be overwritten whatever it says: the one at home may have been renewed.
+        let is_copy = side == home && self.find_on(name, home.other(), home.other()).await?.is_some();
+        if !is_copy && !elsewhere.is_some_and(|other| same_content(&other, &present)) {
             return Err(unlike(name, &objects, "its content is nowhere else, so it is not overwritten"));
         }
         self.overwrite(&objects, &present, wanted, home, side).await
+    }
+
+    /// Has the copy that an earlier run has made say what the original says, if that is still there and has been renewed.
+    async fn refresh(&self, name: &str, home: Side, side: Side, copy: &Value) -> Result<(), MoveError> {
+        if side == home {
+            return Ok(());
+        }
+        match self.find_on(name, home, home).await? {
+            Some(original) if !same_content(&original, copy) => {
+                let objects = self.secrets(side);
+                let wanted = copied(&original, objects.namespace(), &self.switch);
+                self.overwrite(&objects, copy, wanted, home, side).await
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn overwrite(

@@ -49,7 +49,9 @@ impl Moves<'_> {
             }
             self.certificates_come(part, Side::Active, first).await?;
             for route in of(routes, Side::Active) {
-                self.relocate(route, first).await?;
+                if self.relocate(route, first).await? == Deleted::Terminating {
+                    sure::until_gone(&self.objects(&route.entry.kind, second)?, &route.entry.name).await?;
+                }
             }
             self.certificates_leave(part, Side::Active, second).await?;
             for secret in &part.exchanged_secrets {
@@ -57,6 +59,8 @@ impl Moves<'_> {
             }
             self.certificates_come(part, Side::Standby, second).await?;
             for route in of(routes, Side::Standby) {
+                // What stands in serves until the name is free.
+                self.until_name_is_free(route, second).await?;
                 if !route.place.is_at(second) {
                     self.stand_in_leaves(route, Side::Standby).await?;
                     self.create_and_see_accepted(route, second).await?;
@@ -121,7 +125,7 @@ impl Moves<'_> {
 
     /// Deletes the route from a side, and waits until its name is free.
     async fn leave(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
-        if route.place.is_at(side) && self.delete(route, side).await? == Deleted::Terminating {
+        if route.place.holds_name_at(side) && self.delete(route, side).await? == Deleted::Terminating {
             sure::until_gone(&self.objects(&route.entry.kind, side)?, &route.entry.name).await?;
         }
         Ok(())

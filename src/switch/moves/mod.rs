@@ -106,6 +106,8 @@ pub(super) struct Moves<'a> {
     /// Secrets that this run has copied.
     pub(super) copied: Mutex<BTreeMap<(Side, String), Copied>>,
     pub(super) editions: AtomicUsize,
+    /// Whether there may be Certificates in either namespace.
+    pub(super) has_certificates: bool,
 }
 
 /// How far a pass is.

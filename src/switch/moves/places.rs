@@ -61,27 +61,35 @@ pub fn belongs(seen: &Metadata, home: Side, side: Side, switch: &str) -> bool {
 }
 
 impl Place {
-    /// Whether the route is on this side.
+    /// Whether the route is on this side to stay: one that is being deleted serves nobody for long.
     #[must_use]
     pub fn is_at(&self, side: Side) -> bool {
+        self.at.of(side).as_ref().is_some_and(|seen| seen.deletion_timestamp.is_none())
+    }
+
+    /// Whether the route is being deleted from this side, and something keeps it there.
+    #[must_use]
+    pub fn is_going_from(&self, side: Side) -> bool {
+        self.holds_name_at(side) && !self.is_at(side)
+    }
+
+    /// Whether the route's name is taken by it on this side, be it that it is being deleted.
+    #[must_use]
+    pub fn holds_name_at(&self, side: Side) -> bool {
         self.at.of(side).is_some()
     }
 
-    /// Whether the route is on this side only, and nothing stands in for it.
+    /// Whether the route is on this side, nothing of it is on the other one but what goes as soon as its controller lets
+    /// it, and nothing stands in for it.
     #[must_use]
     pub fn is_settled_at(&self, side: Side) -> bool {
-        self.is_at(side) && self.leaves(side.other()) && !Side::BOTH.into_iter().any(|side| self.stood_in_at(side))
+        self.is_at(side) && !self.is_at(side.other()) && !Side::BOTH.into_iter().any(|side| self.stood_in_at(side))
     }
 
     /// Whether something stands in for the route on this side.
     #[must_use]
     pub fn stood_in_at(&self, side: Side) -> bool {
         self.stand_ins.of(side).is_some()
-    }
-
-    /// Whether nothing of it is left on this side but what goes as soon as its controller lets it.
-    fn leaves(&self, side: Side) -> bool {
-        self.at.of(side).as_ref().is_none_or(|seen| seen.deletion_timestamp.is_some())
     }
 }
 

@@ -93,3 +93,11 @@ fn a_route_is_settled_where_it_alone_is_and_nothing_stands_in_for_it() {
         assert_eq!(mirrored.is_settled_at(Side::Active), settled, "{what}, mirrored");
     }
 }
+
+#[test]
+fn a_route_that_is_being_deleted_is_on_no_side_and_takes_its_name() {
+    let place = Place { at: Sides { standby: Some(going()), active: None }, stand_ins: Sides::default() };
+    assert!(!place.is_at(Side::Standby) && !place.is_settled_at(Side::Standby));
+    assert!(place.is_going_from(Side::Standby) && place.holds_name_at(Side::Standby));
+    assert!(!place.is_going_from(Side::Active) && !place.holds_name_at(Side::Active));
+}

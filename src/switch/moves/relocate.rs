@@ -23,11 +23,14 @@ const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 5;
 
 impl Moves<'_> {
-    /// Has the route on the side `to`, and no longer on the other one.
-    pub(super) async fn relocate(&self, route: &mut Traveller, to: Side) -> Result<(), MoveError> {
+    /// Has the route on the side `to`, and no longer on the other one, but for what its controller keeps there for a
+    /// while.
+    pub(super) async fn relocate(&self, route: &mut Traveller, to: Side) -> Result<Deleted, MoveError> {
         let from = to.other();
+        // Before anything else: until this one has gone the other one may be the only one that serves.
+        self.until_name_is_free(route, to).await?;
         if !route.place.is_at(to) {
-            let only_in_the_book = !route.place.is_at(from);
+            let only_in_the_book = !route.place.holds_name_at(from);
             if only_in_the_book || route.entry.may_overlap {
                 match self.create_and_see_accepted(route, to).await {
                     // The cluster has changed its mind since it was asked.
@@ -43,8 +46,14 @@ impl Moves<'_> {
             // An earlier run has created it, and may not have seen it accepted.
             self.accepted_or_taken_back(route, to).await?;
         }
-        if route.place.is_at(from) {
-            self.delete(route, from).await?;
+        if route.place.holds_name_at(from) { self.delete(route, from).await } else { Ok(Deleted::Gone) }
+    }
+
+    /// Waits until the route has gone from a side that it is being deleted from.
+    pub(super) async fn until_name_is_free(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        if route.place.is_going_from(side) {
+            sure::until_gone(&self.objects(&route.entry.kind, side)?, &route.entry.name).await?;
+            *route.place.at.of_mut(side) = None;
         }
         Ok(())
     }
@@ -95,6 +104,10 @@ impl Moves<'_> {
 
     /// Deletes the route from a side, if it still is what the book says: if not, the book is written anew first.
     pub(super) async fn delete(&self, route: &mut Traveller, side: Side) -> Result<Deleted, MoveError> {
+        if route.place.is_going_from(side) {
+            *route.place.at.of_mut(side) = None;
+            return Ok(Deleted::Terminating);
+        }
         let objects = self.objects(&route.entry.kind, side)?;
         let mut attempt = 1;
         loop {

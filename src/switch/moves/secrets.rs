@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -11,7 +12,7 @@ use super::{MoveError, Moves, belongs};
 use crate::switch::CONCURRENT;
 use crate::switch::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::switch::manifest::{at_home, copied, returned, same_content};
-use crate::switch::observe::certificate;
+use crate::switch::observe::{allowed, certificate, none_of_unknown};
 use crate::switch::route::Route;
 use crate::switch::side::{Side, Sides};
 use crate::switch::sure::{self, made_by};
@@ -41,8 +42,18 @@ impl<'a> Moves<'a> {
     /// Copies what goes along before any route moves. What a name on the other side is needed for comes later.
     pub(in crate::switch) async fn copy_companions(&self) -> Result<(), MoveError> {
         let (secrets, certificates) = self.companions();
-        let copies = stream::iter(secrets).map(|entry| async move { self.copy(&entry).await });
-        copies.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+        let has_failed = &AtomicBool::new(false);
+        let copies = stream::iter(secrets).map(|entry| async move {
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let copied = self.copy(&entry).await;
+            has_failed.fetch_or(copied.is_err(), Ordering::Relaxed);
+            copied
+        });
+        // All that have begun end: one that was given up on its way could still be created, after the undoing.
+        let copies: Vec<Result<(), MoveError>> = copies.buffer_unordered(CONCURRENT).collect().await;
+        copies.into_iter().collect::<Result<(), _>>()?;
         for certificate in certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
             self.create_certificate(certificate, certificate.home.other()).await?;
         }
@@ -128,8 +139,13 @@ impl<'a> Moves<'a> {
     /// them, and what stood in. A Certificate goes before its Secret, or cert-manager would issue the Secret anew.
     pub(in crate::switch) async fn clean_up(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
         let (mut originals, certificates) = self.companions();
+        // A route that is being deleted needs nothing any more.
+        let is_named = |side: Side, secret: &str| {
+            let mut stay = routes.of(side).iter().filter(|route| route.metadata.deletion_timestamp.is_none());
+            stay.any(|route| route.references.name_secret(secret))
+        };
         for entry in certificates.iter().filter(|entry| !entry.exchanged) {
-            let named = routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.secret));
+            let named = is_named(entry.home, &entry.secret);
             if !named || !entry.copied {
                 self.delete_certificate(entry, entry.home).await?;
             }
@@ -138,24 +154,26 @@ impl<'a> Moves<'a> {
         originals.retain(|entry| {
             entry.way != SecretWay::Exchange
                 && !kept.contains(&(entry.home, entry.name.clone()))
-                && !routes.of(entry.home).iter().any(|route| route.references.name_secret(&entry.name))
+                && !is_named(entry.home, &entry.name)
         });
         let deletes = stream::iter(originals).map(|entry| async move { self.delete_original(&entry).await });
         deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         self.delete_parked().await
     }
 
-    /// The Secrets for which a Certificate is still there.
+    /// The Secrets for which a Certificate is still there: also one that does not go along, as the other side has the
+    /// same.
     async fn secrets_kept_supplied(&self) -> Result<BTreeSet<(Side, String)>, MoveError> {
         let mut kept = BTreeSet::new();
-        if self.book().certificates.is_empty() {
+        if !self.has_certificates || self.book().secrets.is_empty() {
             return Ok(kept);
         }
         for side in Side::BOTH {
             let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
             let named =
                 objects.list(|object| object.pointer("/spec/secretName").and_then(Value::as_str).map(str::to_owned));
-            kept.extend(named.await?.into_iter().flatten().map(|name| (side, name)));
+            let named = allowed(none_of_unknown(named.await))?.unwrap_or_default();
+            kept.extend(named.into_iter().flatten().map(|name| (side, name)));
         }
         Ok(kept)
     }

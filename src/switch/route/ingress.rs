@@ -24,6 +24,7 @@ impl RouteKind for Ingress {
         let spec = &route["spec"];
         let mut references = References::default();
         // As upstream writes it: what has a section `tls` is reached by https.
+        let class = class(route);
         let scheme = if items(spec, "tls").next().is_some() { "https" } else { "http" };
         backend(&spec["defaultBackend"], &mut references);
         for rule in items(spec, "rules") {
@@ -32,12 +33,22 @@ impl RouteKind for Ingress {
             }
             for path in items(&rule["http"], "paths") {
                 backend(&path["backend"], &mut references);
+                if let Some(host) = text(rule, "host") {
+                    references.claims.insert(format!("{class} {host}{}", text(path, "path").unwrap_or("/")));
+                }
             }
         }
         references.certificates = certificates(spec);
         annotations::read(route, namespace, &mut references);
         references
     }
+}
+
+/// Which controller a route is for, and whether it is ingress-nginx's canary: such a one may share a host.
+fn class(route: &Value) -> String {
+    let annotation = |name: &str| route["metadata"]["annotations"][name].as_str().unwrap_or_default();
+    let class = text(&route["spec"], "ingressClassName").unwrap_or(annotation("kubernetes.io/ingress.class"));
+    format!("{class} {}", annotation("nginx.ingress.kubernetes.io/canary"))
 }
 
 fn certificates(spec: &Value) -> BTreeSet<String> {

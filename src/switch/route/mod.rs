@@ -61,6 +61,8 @@ pub struct References {
     pub gateways: BTreeSet<Gateway>,
     /// Things it names that cannot be looked up.
     pub unchecked: BTreeSet<String>,
+    /// Hosts with paths that a guard of the cluster lets no two routes have.
+    pub claims: BTreeSet<String>,
 }
 
 impl References {
