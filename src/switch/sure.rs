@@ -14,17 +14,14 @@ use crate::task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, O
 /// How often a create or a delete is sent in all that meets a conflict.
 const ATTEMPTS: u32 = 6;
 
-/// The longest time between two attempts of a create.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest time between two attempts of a create, and between two looks at what is in its way.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often a question is asked in all whose answer is lost or that meets a passing conflict.
 const QUESTIONS: u32 = 4;
 
 /// How long a name may stay taken by an object that is being deleted.
 const GOES_WITHIN: Duration = Duration::from_mins(1);
-
-/// The longest time between two looks at it.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why something could not be brought about.
 #[derive(Debug, thiserror::Error)]
