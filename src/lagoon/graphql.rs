@@ -37,6 +37,9 @@ const ATTEMPT_DEADLINE: Duration = Duration::from_secs(20);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// No attempt is begun with less patience left than this: it would not come to an answer.
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
+
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -119,10 +122,13 @@ impl GraphQl {
     /// Sends a request until it is answered, it is not safe to send it again, or `patience` has run out. Answers with
     /// the answer's `data`.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Value, ApiCause> {
-        timeout(call.patience, self.attempts(call)).await.unwrap_or(Err(ApiCause::Deadline(call.patience)))
+        let mut failed = None;
+        let answered = timeout(call.patience, self.attempts(call, &mut failed)).await;
+        answered.unwrap_or_else(|_| Err(out_of_patience(call.repeat, failed, call.patience)))
     }
 
-    async fn attempts(&self, call: &Call<'_>) -> Result<Value, ApiCause> {
+    /// Leaves in `failed` why the last attempt before the one under way came to nothing.
+    async fn attempts(&self, call: &Call<'_>, failed: &mut Option<ApiCause>) -> Result<Value, ApiCause> {
         let started = Instant::now();
         let (mut renewed, mut number) = (false, 0);
         loop {
@@ -145,6 +151,7 @@ impl GraphQl {
                 self.output.say(format!("{}; trying again for up to {} s.", in_words(&cause), left.as_secs()));
             }
             number += 1;
+            *failed = Some(cause);
             tokio::time::sleep(wait).await;
         }
     }
@@ -226,7 +233,16 @@ fn wait_before_next(
         longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     };
     let wait = wait.max(FIRST_WAIT / 2);
-    (wait <= left).then_some(wait)
+    (wait.saturating_add(SHORTEST_ATTEMPT) <= left).then_some(wait)
+}
+
+/// The answer when patience runs out in the middle of an attempt, and the one before it `failed` for this reason.
+fn out_of_patience(repeat: Repeat, failed: Option<ApiCause>, patience: Duration) -> ApiCause {
+    match failed {
+        Some(cause) if repeat == Repeat::Safe => cause,
+        // What was known of an earlier attempt does not say what became of this one.
+        _ => ApiCause::Deadline(patience),
+    }
 }
 
 fn in_words(cause: &ApiCause) -> String {

@@ -82,6 +82,24 @@ fn the_server_is_given_the_time_it_asks_for_unless_there_is_less() {
     assert_eq!(wait(&busy, Repeat::Unsafe, Some(61)), None);
 }
 
+/// It was begun, patience ran out in the middle of it, and nobody heard what the server had said before.
+#[test]
+fn no_attempt_is_begun_for_which_too_little_patience_is_left() {
+    let busy = ApiCause::Status { code: 429, message: String::new() };
+    assert_eq!(wait(&busy, Repeat::Safe, Some(59)), Some(Duration::from_secs(59)));
+    assert_eq!(wait(&busy, Repeat::Safe, Some(60)), None);
+}
+
+#[test]
+fn what_the_server_said_before_counts_more_than_that_patience_has_run_out() {
+    let (broken, patience) = (ApiCause::Status { code: 502, message: String::new() }, Duration::from_secs(3));
+    let deadline = ApiCause::Deadline(patience);
+    assert_eq!(out_of_patience(Repeat::Safe, Some(broken.clone()), patience), broken);
+    assert_eq!(out_of_patience(Repeat::Safe, None, patience), deadline);
+    // The last attempt may have been carried out.
+    assert_eq!(out_of_patience(Repeat::Unsafe, Some(broken), patience), deadline);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use russh::client::{self, AuthResult, Handle};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
-use russh::{ChannelMsg, Disconnect};
+use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::time::{Instant, timeout};
 
 use super::command::{RemoteExit, Source};
@@ -28,6 +28,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long a command that has ended is listened to while nothing comes: what it has left running in the background holds
+/// its output open, and a host need not close the channel.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A command may be silent for long; the host is asked this often whether it is still there, and given up on when it
 /// has not answered three times.
@@ -81,10 +85,17 @@ impl Ssh {
         on_data: &mut (dyn FnMut(Source, &[u8]) + Send),
     ) -> Result<RemoteExit, SshError> {
         let session = self.connect(endpoint, user).await?;
-        let ended = timeout(deadline, execute(&session, endpoint, user, command, on_data)).await;
+        let mut exit = None;
+        let ended = timeout(deadline, execute(&session, endpoint, user, command, on_data, &mut exit)).await;
         // A host that does not take the goodbye loses nothing by it.
         let _ = timeout(GOODBYE, session.disconnect(Disconnect::ByApplication, "", "en")).await;
-        ended.unwrap_or_else(|_| Err(SshError::Deadline { endpoint: endpoint.clone(), deadline }))
+        if let Ok(Err(error)) = ended {
+            return Err(error);
+        }
+        exit.ok_or_else(|| match ended {
+            Ok(_) => lost(endpoint, &russh::Error::Disconnect),
+            Err(_) => SshError::Deadline { endpoint: endpoint.clone(), deadline },
+        })
     }
 
     /// An authenticated connection. A host that cannot be reached is tried again: nothing has been done by then.
@@ -166,15 +177,16 @@ impl Ssh {
     }
 }
 
-/// Sends the command and follows it to its end.
+/// Sends the command and follows it to its end. How it ended is in `exit` as soon as that is known.
 async fn execute(
     session: &Handle<HostCheck>,
     endpoint: &Endpoint,
     user: &str,
     command: &str,
     on_data: &mut (dyn FnMut(Source, &[u8]) + Send),
-) -> Result<RemoteExit, SshError> {
-    let lost = |error: russh::Error| SshError::Lost { endpoint: endpoint.clone(), detail: detail(&error) };
+    exit: &mut Option<RemoteExit>,
+) -> Result<(), SshError> {
+    let lost = |error: russh::Error| lost(endpoint, &error);
     let refused = || SshError::CommandRefused { endpoint: endpoint.clone(), user: user.to_owned() };
     let mut channel = session.channel_open_session().await.map_err(|error| match error {
         russh::Error::ChannelOpenFailure(_) => refused(),
@@ -183,19 +195,27 @@ async fn execute(
     channel.exec(true, command).await.map_err(lost)?;
     // Commands that read their input to its end must not wait for it.
     channel.eof().await.map_err(lost)?;
-    let mut exit = None;
-    while let Some(message) = channel.wait().await {
+    while let Some(message) = next(&mut channel, exit.is_some()).await {
         match message {
             ChannelMsg::Data { data } => on_data(Source::Stdout, &data),
             ChannelMsg::ExtendedData { data, .. } => on_data(Source::Stderr, &data),
-            ChannelMsg::ExitStatus { exit_status } => exit = Some(RemoteExit::Code(exit_status)),
-            ChannelMsg::ExitSignal { signal_name, .. } => exit = Some(RemoteExit::Signal(name(&signal_name))),
+            ChannelMsg::ExitStatus { exit_status } => *exit = Some(RemoteExit::Code(exit_status)),
+            ChannelMsg::ExitSignal { signal_name, .. } => *exit = Some(RemoteExit::Signal(name(&signal_name))),
             ChannelMsg::Failure => return Err(refused()),
             ChannelMsg::Close => break,
             _ => {}
         }
     }
-    exit.ok_or_else(|| lost(russh::Error::Disconnect))
+    Ok(())
+}
+
+/// What comes next; `None` when nothing will come, or nothing has come for a while and the command has ended.
+async fn next(channel: &mut Channel<client::Msg>, has_ended: bool) -> Option<ChannelMsg> {
+    if has_ended { timeout(SILENCE, channel.wait()).await.ok().flatten() } else { channel.wait().await }
+}
+
+fn lost(endpoint: &Endpoint, error: &russh::Error) -> SshError {
+    SshError::Lost { endpoint: endpoint.clone(), detail: detail(error) }
 }
 
 fn name(signal: &russh::Sig) -> String {

@@ -49,7 +49,7 @@ pub use error::Error;
 pub use kubelet::Kubelet;
 pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::{LagoonEnvironment, Launcher};
-pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder};
+pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder, ReservedPort};
 pub use task::{Finished, Prepared, Program, Running, Task};
 pub use traefik::{TRAEFIK_VERSION, Traefik};
 

@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::PATIENCE;
-use crate::control_plane::{ControlPlane, Server, free_ports};
+use crate::control_plane::{ControlPlane, Server};
 use crate::error::Error;
 use crate::go_build::{BuildFolder, go, no_go, say};
+use crate::network::ReservedPort;
 
 /// The version of [`Traefik`].
 pub const TRAEFIK_VERSION: &str = "v3.7.13";
@@ -38,7 +39,7 @@ const ASK_EVERY: Duration = Duration::from_millis(20);
 /// The only thing that it lacks is lego's DNS providers, which it would ask for certificates.
 pub struct Traefik {
     _server: Server,
-    port: u16,
+    port: ReservedPort,
 }
 
 impl Traefik {
@@ -48,7 +49,7 @@ impl Traefik {
         let binary = tokio::task::spawn_blocking(find_or_build)
             .await
             .map_err(|error| Error::build("traefik", error.to_string()))??;
-        let [port] = free_ports()?;
+        let port = ReservedPort::new()?;
         let log = control_plane.folder().join("traefik.log");
         // Variables would count as configuration.
         let arguments = [
@@ -57,7 +58,7 @@ impl Traefik {
             binary.display().to_string(),
             "--global.checkNewVersion=false".to_owned(),
             "--global.sendAnonymousUsage=false".to_owned(),
-            format!("--entryPoints.web.address=127.0.0.1:{port}"),
+            format!("--entryPoints.web.address=127.0.0.1:{}", port.number()),
             "--providers.kubernetesIngress=true".to_owned(),
         ];
         let mut server = Server::start("traefik", Path::new("env"), &arguments, &log, None)?;
@@ -68,7 +69,7 @@ impl Traefik {
             if let Some(status) = server.ended() {
                 return Err(server.not_ready(format!("it ended with {status}")));
             }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).await.is_ok() {
                 return Ok(Self { _server: server, port });
             }
             if Instant::now() > until {
@@ -80,7 +81,7 @@ impl Traefik {
     /// The port of the entry point on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::Command;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
@@ -145,12 +146,23 @@ pub fn example(name: &str) -> PathBuf {
     artifact["executable"].as_str().unwrap().into()
 }
 
+/// What a test waits for and has not come by then will not come.
+const PATIENCE: Duration = Duration::from_mins(3);
+
 /// Waits until `condition` holds.
 pub async fn until(condition: impl Fn() -> bool) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(5));
-    while !condition() {
-        look.tick().await;
-    }
+    until_so(async || condition()).await;
+}
+
+/// The same of a condition that is asked for.
+pub async fn until_so(condition: impl AsyncFn() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    let looks = async {
+        while !condition().await {
+            look.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, looks).await.is_ok(), "what was waited for has not come");
 }
 
 /// Waits until the proxy holds a request of the task, or the task has ended without one: then there is none.

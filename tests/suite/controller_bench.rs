@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use lagoon_task::hostmigration::HostMigration;
-use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, Running};
+use lagoon_task_testing::{
+    ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, ReservedPort, Running,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::bench::{Site, new_control_plane};
@@ -73,13 +75,13 @@ impl Turn {
     }
 
     async fn start_at(&self, api_server: u16) -> Replica<'static> {
-        // Free when it is given back; that somebody else takes it before the controller does is rare.
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+        let port = ReservedPort::new().unwrap();
+        let address = format!("127.0.0.1:{}", port.number());
         let lagoon = LagoonEnvironment { project: String::new(), name: String::new(), namespace: "lagoon".to_owned() };
         let pod = Launcher::new(self.control_plane).task(&lagoon, CONTROLLER);
         let pod = pod.service_account("hostmigration-controller").argument("--listen").argument(&address);
         let pod = pod.variable("KUBERNETES_SERVICE_PORT", api_server.to_string());
-        Replica { running: pod.launch().await.unwrap(), address }
+        Replica { running: pod.launch().await.unwrap(), address, _port: port }
     }
 
     /// Waits until `holds` is true of the object of this name.
@@ -91,12 +93,15 @@ impl Turn {
             + DeserializeOwned,
     {
         let api = Api::<K>::namespaced(self.client(), namespace);
-        let parameters = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(120);
-        let found = api.get_metadata_opt(name).await.unwrap();
-        if found.is_none() && holds(None) {
+        let only = format!("metadata.name={name}");
+        let parameters = WatchParams::default().fields(&only).timeout(120);
+        // From how it is now on. Watched from any earlier state, it would show once more what has been and gone.
+        let list = api.list(&ListParams::default().fields(&only)).await.unwrap();
+        if holds(list.items.first()) {
             return;
         }
-        let mut events = pin!(api.watch(&parameters, "0").await.unwrap());
+        let version = list.metadata.resource_version.unwrap();
+        let mut events = pin!(api.watch(&parameters, &version).await.unwrap());
         while let Some(event) = events.next().await {
             match event.unwrap() {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) if holds(Some(&object)) => return,
@@ -137,6 +142,7 @@ async fn with_manifest() -> ControlPlane {
 pub struct Replica<'bench> {
     pub running: Running<'bench>,
     address: String,
+    _port: ReservedPort,
 }
 
 impl Replica<'_> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ReservedPort};
 
 use crate::bench::{Site, completed, control_plane, new_control_plane, until};
 
@@ -185,9 +185,9 @@ async fn an_api_server_that_comes_up_late_is_waited_for() {
 #[tokio::test]
 async fn an_api_server_that_never_comes_up_ends_in_a_clear_sentence() {
     let site = Site::new(control_plane().await, "never").await;
-    // A port on which nobody listens: taken, and given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let task = site.task(&site.payload(NAME)).variable("KUBERNETES_SERVICE_PORT", port.to_string());
+    // Nobody listens there.
+    let port = ReservedPort::new().unwrap();
+    let task = site.task(&site.payload(NAME)).variable("KUBERNETES_SERVICE_PORT", port.number().to_string());
     let finished = task.launch().await.unwrap().finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1));
     let last = finished.log.lines().last().unwrap();

@@ -54,6 +54,8 @@ async fn where_a_host_may_be_there_once_the_old_route_goes_first() {
 #[tokio::test]
 async fn a_guard_that_comes_after_the_question_costs_a_gap_and_no_route() {
     let shop = one_each("late-guard").await;
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    guard.accept_everything(true);
     let proxy = FaultProxy::start(control_plane().await, |passing| {
         let is_journal = passing.method == Method::POST && passing.uri.contains("/configmaps");
         if is_journal { Fault::AnswerHeld } else { Fault::None }
@@ -61,7 +63,7 @@ async fn a_guard_that_comes_after_the_question_costs_a_gap_and_no_route() {
     let proxy = proxy.await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
     proxy.until_held().await.unwrap();
-    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    guard.accept_everything(false);
     proxy.release();
     let finished = running.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);

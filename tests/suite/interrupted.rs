@@ -18,6 +18,9 @@ const AT_ONCE: usize = 6;
 
 const RANDOM_KILLS: usize = 200;
 
+/// From a request to the kill after it; the next request comes sooner than that.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
 #[tokio::test]
 async fn killed_after_any_request_the_next_run_finishes() {
     let control_plane = control_plane().await;
@@ -55,26 +58,35 @@ async fn kill_after(control_plane: &ControlPlane, number: usize) -> usize {
 #[tokio::test]
 async fn killed_at_any_moment_the_next_run_finishes() {
     let control_plane = control_plane().await;
-    let shop = Shop::with_routes(control_plane, "random-clean").await;
-    let started = std::time::Instant::now();
-    assert_eq!(shop.switch().await.exit_code, Some(0));
-    let whole = started.elapsed();
-    let killed = stream::iter(0..RANDOM_KILLS).map(|number| kill_at_random(control_plane, number, whole));
+    let clean = Shop::with_routes(control_plane, "random-clean").await.switch().await;
+    assert_eq!(clean.exit_code, Some(0), "{}", clean.log);
+    let requests = clean.requests.len();
+    let killed = stream::iter(0..RANDOM_KILLS).map(|number| kill_at_random(control_plane, number, requests));
     let killed: Vec<bool> = killed.buffer_unordered(AT_ONCE).collect().await;
     // A run that has ended before its moment came was not killed; most are.
     let killed = killed.into_iter().filter(|killed| *killed).count();
     assert!(killed > RANDOM_KILLS / 4, "only {killed} runs were killed");
 }
 
-async fn kill_at_random(control_plane: &ControlPlane, number: usize, whole: Duration) -> bool {
+/// Kills a run somewhere after it has sent so many requests as chance says. How fast a run is does not matter: a time
+/// that was measured before says little on a machine that has become busier or idler since.
+async fn kill_at_random(control_plane: &ControlPlane, number: usize, requests: usize) -> bool {
     let shop = Shop::with_routes(control_plane, &format!("random-{number}")).await;
-    let mut running = shop.launch().await;
-    // Not a wait for something: the moment itself is what is chosen at random.
-    let moment = whole.mul_f64(fastrand::f64());
-    let killed = tokio::time::timeout(moment, running.exit()).await.is_err();
+    let proxy = FaultProxy::start(control_plane, |_| Fault::None).await.unwrap();
+    let mut running = shop.task_through(&proxy).launch().await.unwrap();
+    let (after, pause) = (fastrand::usize(0..=requests), LONGEST_PAUSE.mul_f64(fastrand::f64()));
+    let moment = async {
+        until(|| proxy.passed().len() >= after).await;
+        // Not a wait for something: the moment itself is what is chosen at random.
+        tokio::time::sleep(pause).await;
+    };
+    let killed = tokio::select! {
+        () = moment => true,
+        _ = running.exit() => false,
+    };
     running.signal("KILL").await.unwrap();
     let finished = running.finish().await.unwrap();
-    let why = format!("killed after {moment:?}:\n{}", finished.log);
+    let why = format!("killed {pause:?} after request {after}:\n{}", finished.log);
     nothing_is_lost(&shop, &why).await;
     the_next_run_finishes(&shop, &why).await;
     killed && finished.signal.is_some()

@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{Finished, Request, TRAEFIK, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
+use crate::bench::{control_plane, until_so};
 use crate::evidence::{journals, writes};
 use crate::shop::{INGRESSES, Shop};
 
@@ -212,6 +212,7 @@ async fn a_full_quota_is_told_with_the_clusters_words() {
     let counted = Patch::Merge(json!({ "status": { "hard": { counted: "1" }, "used": { counted: "1" } } }));
     let quotas: Api<ResourceQuota> = Api::namespaced(shop.site.client(), &shop.active);
     quotas.patch_status("routes", &PatchParams::default(), &counted).await.unwrap();
+    until_refused(&shop, &shop.active, "exceeded quota").await;
     shop.add(&shop.standby, vec![ingress("www", "www.example.com", "web", None)]).await;
     let before = shop.content().await;
     let finished = shop.switch().await;
@@ -236,6 +237,18 @@ async fn an_environment_without_any_service_is_told_so() {
            \"empty-list-main\" has none. Deploy the other environment so that it has this service, or remove the label \
            activestandby.lagoon.sh/migrate from the route."],
     )
+    .await;
+}
+
+/// Waits until the API server, which learns of quotas and policies by watches of its own, refuses an Ingress in the
+/// namespace in these words.
+async fn until_refused(shop: &Shop<'_>, namespace: &str, words: &str) {
+    let trial: Ingress = serde_json::from_value(staying("trial", None)).unwrap();
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    until_so(async || {
+        let tried = api(shop, namespace).create(&dry_run, &trial).await;
+        matches!(tried, Err(kube::Error::Api(status)) if status.message.contains(words))
+    })
     .await;
 }
 
@@ -266,12 +279,7 @@ async fn refuse_ingresses(shop: &Shop<'_>, namespace: &str, words: &str) {
         }),
     ];
     shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
-    let trial: Ingress = serde_json::from_value(staying("trial", None)).unwrap();
-    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-    let mut attempt = tokio::time::interval(std::time::Duration::from_millis(20));
-    while api(shop, namespace).create(&dry_run, &trial).await.is_ok() {
-        attempt.tick().await;
-    }
+    until_refused(shop, namespace, words).await;
 }
 
 #[tokio::test]

@@ -79,9 +79,11 @@ async fn journal_head(shop: &Shop<'_>) -> Value {
 #[tokio::test]
 async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
     let shop = Shop::with_routes(control_plane().await, "two-runs").await;
+    // Prepared before: nothing is held for longer than the first would wait for an answer.
+    let second = shop.task().prepare().await.unwrap();
     let (proxy, first) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
     let before = shop.content().await;
-    let second = shop.switch().await;
+    let second = second.start().unwrap().finish().await.unwrap();
     assert_eq!(second.exit_code, Some(1), "{}", second.log);
     assert!(second.log.contains("Another run of this switch is under way"), "{}", second.log);
     assert!(second.log.contains(&first.pod_name()), "{}", second.log);
@@ -101,8 +103,9 @@ async fn of_two_that_take_over_at_once_one_finishes() {
     kill(&proxy, first).await;
     // The slower one has read the journal before the faster one takes it over.
     let takes_over = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains(JOURNAL);
+    let faster = shop.task().prepare().await.unwrap();
     let (slow, slower) = held(&shop, Fault::RequestHeld, takes_over).await;
-    let faster = shop.switch().await;
+    let faster = faster.start().unwrap().finish().await.unwrap();
     assert_eq!(faster.exit_code, Some(0), "{}", faster.log);
     slow.release();
     let slower = slower.finish().await.unwrap();

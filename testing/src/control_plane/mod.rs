@@ -6,10 +6,9 @@ mod client;
 mod manifests;
 mod server;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -23,6 +22,7 @@ use tokio::time::Instant;
 use crate::audit::{self, Request};
 use crate::error::Error;
 use crate::kubelet::{self, Kubelet};
+use crate::network::ReservedPort;
 use binaries::Binaries;
 pub use binaries::KUBERNETES_VERSION;
 pub(crate) use certificates::{Certificates, Identity};
@@ -35,7 +35,7 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 /// How often a server that comes up is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// Ports are taken at random; another process may be quicker.
+/// Somebody who asks for one of the ports by its number may be quicker.
 const START_ATTEMPTS: usize = 3;
 
 /// Every request is recorded when it arrives and when it has been answered, without bodies, which hold secrets.
@@ -55,10 +55,11 @@ pub struct ControlPlane {
     kubelet: OnceCell<kubelet::Started>,
     kubelet_identity: Identity,
     api_server: Mutex<Server>,
-    _etcd: Server,
+    etcd: Mutex<Server>,
     binaries: Binaries,
     api_server_arguments: Vec<String>,
-    port: u16,
+    port: ReservedPort,
+    _etcd_ports: [ReservedPort; 2],
     authority: String,
     admin: Identity,
     server: Identity,
@@ -103,7 +104,8 @@ impl ControlPlane {
         ] {
             std::fs::write(at(name), text).map_err(Error::file(at(name)))?;
         }
-        let [etcd_port, peer_port, port] = free_ports()?;
+        let (port, etcd_ports) = (ReservedPort::new()?, [ReservedPort::new()?, ReservedPort::new()?]);
+        let [etcd_port, peer_port] = etcd_ports.each_ref().map(ReservedPort::number);
         let etcd = Server::start(
             "etcd",
             &binaries.etcd,
@@ -111,7 +113,7 @@ impl ControlPlane {
             &at("etcd.log"),
             Some(folder.path()),
         )?;
-        let api_server_arguments = api_server_arguments(folder.path(), etcd_port, port);
+        let api_server_arguments = api_server_arguments(folder.path(), etcd_port, port.number());
         let api_server = Server::start(
             "kube-apiserver",
             &binaries.kube_apiserver,
@@ -123,10 +125,11 @@ impl ControlPlane {
             kubelet: OnceCell::new(),
             kubelet_identity: certificates.kubelet,
             api_server: Mutex::new(api_server),
-            _etcd: etcd,
+            etcd: Mutex::new(etcd),
             binaries: binaries.clone(),
             api_server_arguments,
             port,
+            _etcd_ports: etcd_ports,
             authority: certificates.authority,
             admin: certificates.admin,
             server: certificates.server,
@@ -143,12 +146,12 @@ impl ControlPlane {
 
     /// A client with all rights. It belongs to the tokio runtime that it is made on.
     pub fn client(&self) -> Result<Client, Error> {
-        client::admin(self.port, &self.authority, &self.admin)
+        client::admin(self.port(), &self.authority, &self.admin)
     }
 
     /// A connector to the API server that shows no identity, for a proxy that passes its client's on.
     pub(crate) fn connector(&self) -> Result<HttpsConnector, Error> {
-        client::anonymous(self.port, &self.authority)
+        client::anonymous(self.port(), &self.authority)
     }
 
     /// What the API server shows its clients.
@@ -175,7 +178,7 @@ impl ControlPlane {
     /// The port of the API server on 127.0.0.1. It stays the same when the server is restarted.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The certificate authority of the API server, in PEM.
@@ -223,7 +226,7 @@ impl ControlPlane {
 
     /// Kills the API server, as a crash would. etcd goes on.
     pub fn kill_api_server(&self) {
-        self.lock().kill();
+        lock(&self.api_server).kill();
         // What it has not answered by now it will not answer.
         self.lost_until.store(self.position(), Ordering::SeqCst);
     }
@@ -238,12 +241,8 @@ impl ControlPlane {
         let log = self.folder.path().join("kube-apiserver.log");
         let started =
             Server::start("kube-apiserver", &self.binaries.kube_apiserver, &self.api_server_arguments, &log, None)?;
-        *self.lock() = started;
+        *lock(&self.api_server) = started;
         self.until_ready().await
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Server> {
-        self.api_server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn until_ready(&self) -> Result<(), Error> {
@@ -255,15 +254,18 @@ impl ControlPlane {
             let request =
                 http::Request::get("/readyz").body(Vec::new()).map_err(|error| Error::Binaries(error.to_string()))?;
             let ready = client.request_text(request).await;
+            // Without its own etcd the API server may have found somebody else's.
+            for server in [&self.etcd, &self.api_server] {
+                let mut server = lock(server);
+                if let Some(status) = server.ended() {
+                    return Err(server.not_ready(format!("it ended with {status}")));
+                }
+            }
             if ready.is_ok() {
                 return Ok(());
             }
-            let mut server = self.lock();
-            if let Some(status) = server.ended() {
-                return Err(server.not_ready(format!("it ended with {status}")));
-            }
             if Instant::now() > until {
-                return Err(server.not_ready(format!("not within {} s", READY_WITHIN.as_secs())));
+                return Err(lock(&self.api_server).not_ready(format!("not within {} s", READY_WITHIN.as_secs())));
             }
         }
     }
@@ -276,7 +278,7 @@ impl ControlPlane {
             "current-context": name,
             "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
             "clusters": [{ "name": name, "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.port),
+                "server": format!("https://127.0.0.1:{}", self.port()),
                 "certificate-authority-data": STANDARD.encode(&self.authority),
             }}],
             "users": [{ "name": name, "user": {
@@ -331,16 +333,6 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
     ]
 }
 
-/// Free ports. They are free when this returns; that another process takes one before the servers do is rare.
-pub(crate) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
-    let failed = || Error::process("Looking for a free port");
-    // All are held until all are known, so that none is given out twice.
-    let mut held = Vec::new();
-    let mut ports = [0; COUNT];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
-        *port = listener.local_addr().map_err(failed())?.port();
-        held.push(listener);
-    }
-    Ok(ports)
+fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ impl HostGuard {
             asked: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             refusing: Mutex::default(),
+            accepting: AtomicBool::default(),
         });
         let listening = tokio::spawn(listen(listener, tls, guard.clone()));
         let configuration = format!("host-guard-{}", environment.project);
@@ -128,6 +129,11 @@ impl HostGuard {
         *self.guard.refusing.lock().unwrap_or_else(PoisonError::into_inner) = message.map(ToOwned::to_owned);
     }
 
+    /// Accepts every Ingress from now on, as if it were not there, until it is called with `false`.
+    pub fn accept_everything(&self, accepts: bool) {
+        self.guard.accepting.store(accepts, Ordering::SeqCst);
+    }
+
     /// Tries to create an Ingress until the API server asks the guard, or no longer does. It is a dry run, and nobody
     /// else has its host.
     async fn until_in_force(&self, in_force: bool) -> Result<(), Error> {
@@ -171,6 +177,7 @@ struct Guard {
     asked: AtomicUsize,
     refused: AtomicUsize,
     refusing: Mutex<Option<String>>,
+    accepting: AtomicBool,
 }
 
 /// Serves until it is aborted; its connections end with it.
@@ -221,6 +228,9 @@ impl Guard {
     }
 
     async fn refusal(&self, request: &Value) -> Result<Option<String>, BoxError> {
+        if self.accepting.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         if request["operation"] == "CREATE" && request["dryRun"] != true {
             let refusing = self.refusing.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if refusing.is_some() {

@@ -3,6 +3,7 @@
 mod faults;
 mod host_guard;
 mod overlap;
+mod port;
 mod proxy;
 mod recorder;
 
@@ -15,6 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use faults::{Fault, FaultProxy, Passing};
 pub use host_guard::HostGuard;
+pub use port::ReservedPort;
 pub use recorder::Recorder;
 
 use crate::control_plane::Identity;

@@ -5,6 +5,8 @@ mod inside;
 mod logs;
 mod starts;
 
+use std::fs::File;
+use std::io::Write;
 use std::pin::pin;
 use std::process::Command;
 
@@ -155,13 +157,16 @@ fn waits_for(pod: &Pod) -> (String, String) {
 /// A pipe through which a test tells a container to go on.
 struct Gate {
     folder: TempDir,
+    /// Both its ends, so that writing waits for nobody, and what is written is kept until it is read.
+    pipe: File,
 }
 
 impl Gate {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         assert!(Command::new("mkfifo").arg(folder.path().join("gate")).status().unwrap().success());
-        Self { folder }
+        let pipe = File::options().read(true).write(true).open(folder.path().join("gate")).unwrap();
+        Self { folder, pipe }
     }
 
     /// The shell command that waits.
@@ -170,6 +175,6 @@ impl Gate {
     }
 
     fn open(&self) {
-        std::fs::write(self.folder.path().join("gate"), "go on\n").unwrap();
+        (&self.pipe).write_all(b"go on\n").unwrap();
     }
 }

@@ -221,8 +221,10 @@ async fn a_value_that_lagoon_quotes_when_it_refuses_it_is_hidden() {
 #[tokio::test]
 async fn an_answer_that_never_comes_ends_the_call() {
     let stand = Stand::new().await;
-    let api = stand.api().patience(Duration::from_secs(2));
+    let api = stand.api();
     api.environment("shop", "main").await.unwrap();
+    // Only now: the token is there.
+    let api = api.patience(Duration::from_secs(2));
     stand.server.inject([ApiFault::Silence]);
     let sent: Result<Value, _> = api.query(QUERY, project()).await;
     assert!(matches!(sent, Err(LagoonApiError::Query { cause: ApiCause::Deadline(_) })), "{sent:?}");
@@ -231,16 +233,20 @@ async fn an_answer_that_never_comes_ends_the_call() {
 #[tokio::test]
 async fn a_server_that_stays_broken_or_down_is_given_up_on_with_what_it_said() {
     let stand = Stand::new().await;
-    let api = stand.api().patience(Duration::from_secs(3));
+    let api = stand.api();
+    api.environment("shop", "main").await.unwrap();
+    let before = stand.server.asked().len();
+    // Only now: the token is there.
+    let api = api.patience(Duration::from_secs(5));
     stand.server.inject(std::iter::repeat_n(ApiFault::Status(502, None), 100));
     let sent: Result<Value, _> = api.query(QUERY, project()).await;
     let expected = ApiCause::Status { code: 502, message: "Bad Gateway".to_owned() };
     assert!(matches!(&sent, Err(LagoonApiError::Query { cause }) if *cause == expected), "{sent:?}");
-    assert!(stand.server.asked().len() > 1);
+    assert!(stand.server.asked().len() > before + 1);
 
-    // Nothing listens there.
+    // Nothing listens there. The token is asked for within this time too.
     let api = stand.connect_with(&environment("https://localhost:1", stand.ssh.port())).unwrap();
-    let sent: Result<Value, _> = api.patience(Duration::from_secs(3)).mutate(MUTATION, input()).await;
+    let sent: Result<Value, _> = api.patience(Duration::from_secs(10)).mutate(MUTATION, input()).await;
     assert!(matches!(&sent, Err(LagoonApiError::Mutation { cause: ApiCause::Unreachable(_) })), "{sent:?}");
 }
 

@@ -102,12 +102,34 @@ async fn a_command_that_a_signal_ends_is_told_apart() {
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_left() {
     let (stand, api, main) = stand_with_main().await;
-    let command = RemoteCommand::new("while echo on; do sleep 0.02; done").deadline(Duration::from_secs(1));
+    // Long enough for the shell to come to its first line on a busy machine.
+    let longest = Duration::from_secs(10);
+    let command = RemoteCommand::new("while echo on; do sleep 0.02; done").deadline(longest);
     let error = api.run_command(&main, &command).await.unwrap_err();
-    assert!(matches!(error, SshError::Deadline { deadline, .. } if deadline == Duration::from_secs(1)), "{error}");
+    assert!(matches!(error, SshError::Deadline { deadline, .. } if deadline == longest), "{error}");
     assert!(stand.shown.text().starts_with("on\n"));
     // The connection is closed, so the command meets a closed pipe.
     crate::bench::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
+}
+
+/// The exit code had come, and the host keeps the channel open as long as anything holds the command's output: it was
+/// waited for until the deadline, and then said not to have ended.
+#[tokio::test]
+async fn a_command_that_leaves_something_running_has_ended_when_it_says_so() {
+    let (stand, api, main) = stand_with_main().await;
+    stand.put("runs", "");
+    let runs = stand.root.path().join("runs");
+    for (left_running, deadline) in [
+        // One that is silent.
+        ("sleep 0.1", Duration::from_mins(1)),
+        // One that writes on and on is listened to until the deadline, and the exit code is known all the same.
+        ("echo on; sleep 0.1", Duration::from_secs(10)),
+    ] {
+        let background = format!("while [ -e {} ]; do {left_running}; done", runs.display());
+        let command = RemoteCommand::new(format!("echo started; {background} & exit 3")).deadline(deadline);
+        assert_eq!(api.run_command(&main, &command).await, Ok(RemoteExit::Code(3)), "{left_running}");
+        assert!(stand.shown.text().starts_with("started\n"), "{}", stand.shown.text());
+    }
 }
 
 #[tokio::test]
