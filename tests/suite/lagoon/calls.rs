@@ -78,6 +78,18 @@ async fn a_variable_is_set_changed_and_read_back() {
 }
 
 #[tokio::test]
+async fn what_is_secret_among_variables_is_hidden_once_they_were_read() {
+    let stand = Stand::new().await;
+    let (api, main) = (stand.api(), main_environment());
+    api.set_variable(&main, "DB_PASSWORD", "not-a-real-password", Scope::Runtime).await.unwrap();
+    api.set_variable(&main, "DB_NAME", "shop-main", Scope::Runtime).await.unwrap();
+    let text = "not-a-real-password of shop-main";
+    assert_eq!(stand.output.hide_secrets(text), text);
+    api.variables(&main).await.unwrap();
+    assert_eq!(stand.output.hide_secrets(text), "[hidden] of shop-main");
+}
+
+#[tokio::test]
 async fn files_from_the_memory_and_the_disk_arrive_as_they_are() {
     let stand = Stand::new().await;
     let large: Vec<u8> = (0_u32..1_000_000).flat_map(u32::to_le_bytes).collect();
