@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{try_join, try_join_all};
+use futures::future::{join_all, try_join};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -62,22 +62,22 @@ impl<'a> Looking<'a> {
         objects.list(|object| read(kind, &object, namespace)).await
     }
 
-    /// The routes of all kinds that the cluster has, and the kinds that may not be seen: many clusters have the Gateway
-    /// API and give the deployer no right to it.
-    async fn all_routes(&self, side: Side, groups: &Groups) -> Result<(Vec<Route>, Vec<String>), ClusterError> {
-        let lists = kinds(groups).map(|kind| async move {
-            let routes = self.routes(side, kind, Route::read).await;
-            let routes = if kind.is_built_in() { Some(routes?) } else { allowed(none_of_unknown(routes))? };
-            Ok((kind, routes))
-        });
-        let (mut all, mut unseen) = (Vec::new(), Vec::new());
-        for (kind, routes) in try_join_all(lists).await? {
+    /// Looks for the routes of all kinds that the cluster has. Many clusters have the Gateway API and give the deployer no
+    /// right to it, and some have a part of it or an old version.
+    async fn all_routes(&self, side: Side, groups: &Groups, into: &mut Namespace) -> Result<(), ClusterError> {
+        let lists = kinds(groups).map(|kind| async move { (kind, self.routes(side, kind, Route::read).await) });
+        for (kind, routes) in join_all(lists).await {
             match routes {
-                Some(routes) => all.extend(routes),
-                None => unseen.push(kind.resource().kind),
+                Ok(routes) => into.routes.extend(routes),
+                Err(error) if kind.is_built_in() => return Err(error),
+                Err(error) => match error.cause() {
+                    Cause::Forbidden(_) => into.unseen.push(kind.resource().kind),
+                    Cause::KindUnknown => into.unknown.push(kind.resource().kind),
+                    _ => return Err(error),
+                },
             }
         }
-        Ok((all, unseen))
+        Ok(())
     }
 
     async fn groups(&self) -> Result<Groups, ClusterError> {
@@ -108,14 +108,9 @@ impl<'a> Looking<'a> {
             let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), name);
             services.list_metadata().await
         };
-        let ((routes, unseen), services) = try_join(self.all_routes(side, groups), services).await?;
-        let mut namespace = Namespace {
-            name: name.clone(),
-            routes,
-            unseen,
-            services: services.into_iter().map(|service| service.name).collect(),
-            ..Namespace::default()
-        };
+        let mut namespace = Namespace { name: name.clone(), ..Namespace::default() };
+        let ((), services) = try_join(self.all_routes(side, groups, &mut namespace), services).await?;
+        namespace.services = services.into_iter().map(|service| service.name).collect();
         let (certificates, rights) = try_join(self.certificates(name, groups), self.rights(name)).await?;
         namespace.certificates = certificates;
         namespace.rights = rights;

@@ -32,6 +32,8 @@ pub struct Namespace {
     pub routes: Vec<Route>,
     /// The kinds of routes that the deployer may not see here.
     pub unseen: Vec<String>,
+    /// The kinds of routes that the cluster does not know in the version that can be moved, though it knows their group.
+    pub unknown: Vec<String>,
     /// Its Services.
     pub services: BTreeSet<String>,
     /// The Services that have a ready endpoint; `None` where that cannot be told.

@@ -72,6 +72,12 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
             Checking { observed, here, there, route }.check(&mut findings);
         }
     }
+    for kind in &observed.sides.active.unknown {
+        findings.note(format!(
+            "This cluster does not know the version of {kind} objects that can be moved (v1). If the site has older ones, they \
+             stay where they are."
+        ));
+    }
     rights(observed, &mut findings);
     nothing_seen(observed, &mut findings);
     let secrets = companions::secrets(observed, &mut findings);

@@ -232,6 +232,17 @@ fn a_kind_of_routes_that_may_not_be_seen_is_worth_a_note() {
 }
 
 #[test]
+fn a_kind_of_routes_that_the_cluster_knows_in_another_version_only_is_worth_one_note() {
+    let mut observed = observed(&[ingress("www")], &[]);
+    for side in Side::BOTH {
+        observed.sides.of_mut(side).unknown = vec!["HTTPRoute".to_owned()];
+    }
+    let note = "This cluster does not know the version of HTTPRoute objects that can be moved (v1). If the site has older \
+                ones, they stay where they are.";
+    assert_eq!(notes(&observed), [note]);
+}
+
+#[test]
 fn a_site_whose_routes_may_all_be_unseen_is_not_told_that_it_has_none() {
     let mut bare = observed(&[], &[]);
     assert_eq!(notes(&bare), [""; 0], "a site without routes, on a cluster where all kinds can be seen");

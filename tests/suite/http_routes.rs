@@ -350,5 +350,6 @@ async fn a_cluster_that_has_only_a_part_of_the_gateway_api_is_switched_too() {
     let shop = Shop::with_routes(&control_plane, "half-installed").await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert!(finished.log.contains("does not know the version of HTTPRoute objects"), "{}", finished.log);
     shop.assert_switched(&finished.log).await;
 }
