@@ -1,53 +1,42 @@
-//! Images for [Lagoon](https://lagoon.sh) advanced tasks.
+//! The active/standby switch: which of a site's two environments its public hosts point to.
 //!
-//! Lagoon starts such an image as a pod in an environment's namespace, with a deployer token and a few variables. It
-//! prints what the user may see, exits 0 or 1, and can hand Lagoon a result. This crate is the kit to write one:
-//!
-//! ```no_run
-//! use std::process::ExitCode;
-//! use lagoon_task::{Argument, Context, Definition, arguments};
-//!
-//! arguments! {
-//!     struct Chosen {
-//!         name: String = Argument::string("Who is greeted").pattern("[A-Z].{0,30}", "a name with a capital"),
-//!     }
-//! }
-//!
-//! fn main() -> ExitCode {
-//!     let definition = Definition::new("Greet", "Greets someone, and hands Lagoon the greeting.");
-//!     definition.run("greeter/1.0", async |task: Context, Chosen { name }| {
-//!         task.step(format!("Greeting {name}"));
-//!         task.report(&serde_json::json!({ "greeting": format!("Hello, {name}!") })).await?;
-//!         Ok("Lagoon has the greeting.".to_owned())
-//!     })
-//! }
-//! ```
-//!
-//! `IMAGE --definition` prints what makes it known to Lagoon. A task that Lagoon starts itself, with a payload of its
-//! own, has no definition: it begins with [`run`].
-//!
-//! It also holds Lagoon's best-known task, the active/standby switch: [`activestandby`].
+//! Lagoon has asked for it in two ways, told apart by the payload: with a custom resource that a controller in the
+//! cluster carries out ([`crd`]), and, since Lagoon 2.17, directly ([`direct`]).
 
-pub mod activestandby;
-#[cfg(feature = "controller")]
-pub mod controller;
-pub mod crd_way;
-pub mod direct_way;
-pub mod environments;
-mod handover;
-pub mod hostmigration;
-#[cfg(feature = "lagoon-api")]
-pub mod lagoon;
-pub mod switch;
-pub mod task;
+pub mod crd;
+pub mod direct;
+pub mod payload;
+mod report;
 
-pub use task::arguments::{Argument, ArgumentValue, Definition, Permission, TypedArguments};
-pub use task::cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
-pub use task::context::Context;
-pub use task::environment::{Environment, EnvironmentError, Variable};
-pub use task::outcome::{Failure, run};
-pub use task::output::{self, Output};
-pub use task::payload::{self, PayloadError};
-pub use task::redaction::Redactor;
-pub use task::report::ReportError;
-pub use task::service_command::{self, ServiceCommand, ServiceCommandError};
+use lagoon_task::{Context, Failure};
+use payload::{EnvironmentNames, SwitchPayload};
+
+/// Carries out the switch that the task's payload asks for.
+pub async fn switch(task: Context) -> Result<String, Failure> {
+    let payload: SwitchPayload = task.payload()?;
+    let names = EnvironmentNames { production: payload.production_environment, standby: payload.standby_environment };
+    match (payload.crd, payload.source_namespace, payload.destination_namespace) {
+        (Some(_), _, _) if payload.dry_run => Err(Failure::new(
+            "A dry run is possible only in the direct way of Lagoon 2.17 and later: in this way the cluster's controller \
+             moves the routes, and it knows no dry run. Nothing has changed.",
+        )),
+        (Some(object), _, _) => crd::switch(&task, &names, object).await,
+        (None, Some(source_namespace), Some(destination_namespace)) => {
+            let dry_run = payload.dry_run;
+            let asked = direct::Asked { names, source_namespace, destination_namespace, dry_run };
+            Box::pin(direct::switch(&task, &asked)).await
+        }
+        (None, None, None) => Err(missing(
+            "the field `crd`, the HostMigration to create, is missing, and so are `sourceNamespace` and `destinationNamespace`",
+        )),
+        (None, Some(_), None) => Err(missing("the field `destinationNamespace` is missing")),
+        (None, None, Some(_)) => Err(missing("the field `sourceNamespace` is missing")),
+    }
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(format!("The task's payload does not fit this task: {what}. Nothing has changed."))
+}
+
+#[cfg(test)]
+mod tests;

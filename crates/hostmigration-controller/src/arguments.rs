@@ -1,0 +1,70 @@
+//! The controller's command line. Nothing of this can be set in the environment.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What `--help` shows.
+pub const HELP: &str = "Carries out HostMigration objects: switches the routes of two namespaces.\n\n\
+    Options:\n  \
+      --listen ADDRESS:PORT  where to serve /metrics, /healthz and /readyz (default 0.0.0.0:8080)\n  \
+      --root DIR             look for the mounted credentials below DIR instead of /\n  \
+      --help                 show this\n  \
+      --version              show the version";
+
+/// The command line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Run the controller.
+    Run(Options),
+    /// Show [`HELP`].
+    Help,
+    /// Show the version.
+    Version,
+}
+
+/// How to run the controller.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where the credentials are mounted: `/` in a pod, a folder laid out like it in a test.
+    pub root: PathBuf,
+    /// Where to serve HTTP.
+    pub listen: SocketAddr,
+}
+
+/// Why the command line is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentsError {
+    /// `--root` stands last.
+    #[error("--root needs a folder after it.")]
+    Root,
+    /// What follows `--listen` is no address.
+    #[error("--listen needs an IP address and a port after it, such as 0.0.0.0:8080.")]
+    Listen,
+    /// Something else.
+    #[error("The command line has an argument that is not known; see --help.")]
+    Unknown,
+}
+
+impl Arguments {
+    /// Reads the arguments that follow the program's name.
+    pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, ArgumentsError> {
+        let mut options = Options { root: PathBuf::from("/"), listen: SocketAddr::from(([0, 0, 0, 0], 8080)) };
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--root") => options.root = arguments.next().ok_or(ArgumentsError::Root)?.into(),
+                Some("--listen") => {
+                    let address = arguments.next().and_then(|address| address.to_str()?.parse().ok());
+                    options.listen = address.ok_or(ArgumentsError::Listen)?;
+                }
+                Some("--help") => return Ok(Self::Help),
+                Some("--version") => return Ok(Self::Version),
+                _ => return Err(ArgumentsError::Unknown),
+            }
+        }
+        Ok(Self::Run(options))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What a `HostMigration` asks the controller to do. Plain functions on plain data.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use hostmigration::{Condition, HostMigration};
+use lagoon_task::environment::is_dns_label;
+
+/// The annotation that asks for a switch while it is `"true"`.
+pub const MIGRATE: &str = "dioscuri.amazee.io/migrate";
+
+/// The annotation in which this controller notes which `started` condition is its own: the condition's time. The archived
+/// controller left objects behind that it had begun and never ended.
+pub const BEGUN: &str = "activestandby.lagoon.sh/begun";
+
+/// The finalizer that the archived controller put on its objects. This controller puts none there, and takes it off.
+pub const FINALIZER: &str = "finalizer.dioscuri.amazee.io/v1";
+
+/// The condition of a switch that was begun.
+pub const STARTED: &str = "started";
+/// The condition of a switch that is done.
+pub const COMPLETED: &str = "completed";
+/// The condition of a switch that was given up.
+pub const FAILED: &str = "failed";
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// What to do with a `HostMigration`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Begin the switch.
+    Start,
+    /// Go on with a switch that this controller has begun and that has not ended.
+    Resume,
+    /// Another controller has begun it and has not ended it: the site may have been switched since, so nothing moves.
+    GiveUp,
+    /// Let the deleted object go.
+    RemoveFinalizer,
+    /// Leave it alone.
+    Nothing,
+}
+
+/// What to do with `object`.
+#[must_use]
+pub fn decide(object: &HostMigration) -> Decision {
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    if !is_deleted && annotation(object, MIGRATE) == Some("true") {
+        return Decision::Start;
+    }
+    match unfinished(object) {
+        // Deleting the object does not bring routes back that have moved already.
+        Some(begun) if annotation(object, BEGUN) == Some(&begun.last_transition_time) => Decision::Resume,
+        Some(_) => Decision::GiveUp,
+        None if is_deleted && has_finalizer(object) => Decision::RemoveFinalizer,
+        None => Decision::Nothing,
+    }
+}
+
+fn annotation<'a>(object: &'a HostMigration, name: &str) -> Option<&'a str> {
+    object.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// The object's conditions, oldest first.
+#[must_use]
+pub fn conditions(object: &HostMigration) -> &[Condition] {
+    object.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default()
+}
+
+/// The condition that says how far the switch is: the last that holds and is of a type the controller writes.
+#[must_use]
+pub fn latest(object: &HostMigration) -> Option<&Condition> {
+    let counts = |condition: &&Condition| {
+        let kinds = [STARTED, COMPLETED, FAILED];
+        condition.status.eq_ignore_ascii_case("true") && kinds.iter().any(|kind| is_of(condition, kind))
+    };
+    conditions(object).iter().rev().find(counts)
+}
+
+/// The condition that says that a switch was begun, if nothing after it says how it ended.
+fn unfinished(object: &HostMigration) -> Option<&Condition> {
+    latest(object).filter(|condition| is_of(condition, STARTED))
+}
+
+fn is_of(condition: &Condition, kind: &str) -> bool {
+    condition.kind.eq_ignore_ascii_case(kind)
+}
+
+/// Whether the archived controller's finalizer is on the object.
+#[must_use]
+pub fn has_finalizer(object: &HostMigration) -> bool {
+    object.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Why a `HostMigration` names no namespace to switch with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DestinationError {
+    /// There is none, or an empty one.
+    #[error(
+        "The HostMigration does not say which namespace to switch with: spec.destinationNamespace is missing. Nothing \
+         has changed."
+    )]
+    Missing,
+    /// Kubernetes takes no such name.
+    #[error(
+        "The HostMigration's spec.destinationNamespace is not the name of a Kubernetes namespace. Nothing has changed."
+    )]
+    NotANamespace,
+    /// It would be switched with itself.
+    #[error("The HostMigration's spec.destinationNamespace is its own namespace. Nothing has changed.")]
+    Own,
+}
+
+/// The namespace of the active environment.
+pub fn destination(object: &HostMigration) -> Result<&str, DestinationError> {
+    let destination = object.spec.destination_namespace.as_deref().unwrap_or_default();
+    if destination.is_empty() {
+        Err(DestinationError::Missing)
+    } else if !is_dns_label(destination) {
+        Err(DestinationError::NotANamespace)
+    } else if object.metadata.namespace.as_deref() == Some(destination) {
+        Err(DestinationError::Own)
+    } else {
+        Ok(destination)
+    }
+}
+
+/// How long to wait before the object is looked at again after a failure that may pass: the longer ago its switch was
+/// begun, the longer. The object itself remembers that, also for the next leader.
+#[must_use]
+pub fn wait_before_next(object: &HostMigration, now: Timestamp) -> Duration {
+    let begun = unfinished(object).and_then(|condition| condition.last_transition_time.parse::<Timestamp>().ok());
+    let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
+    (age / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests;

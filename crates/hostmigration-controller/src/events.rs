@@ -1,0 +1,102 @@
+//! Kubernetes Events on a `HostMigration`, as `kubectl describe` shows them.
+//!
+//! They are for people. What counts stands in the object's conditions, so an Event that cannot be written is a line of
+//! the log and has no other consequence.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Resource, ResourceExt};
+
+use crate::decision::{COMPLETED, STARTED};
+use crate::patch::Ending;
+use crate::text::cut;
+use hostmigration::HostMigration;
+use lagoon_task::cluster::{Cause, Cluster};
+
+/// Longest note that Kubernetes takes, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// Longest name of a reporting instance that Kubernetes takes, in bytes.
+const LONGEST_INSTANCE: usize = 128;
+
+/// An attempt has left the switch without an end. No condition says that: those are the archived controller's.
+const NOT_ENDED: &str = "not ended";
+
+/// How long an Event may take. The end of a switch waits for it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Writes Events.
+#[derive(Clone)]
+pub struct Events {
+    cluster: Cluster,
+    reporter: Reporter,
+    recorder: Recorder,
+    /// Of each object (by its uid) whose switch has not ended: why, and who has written so.
+    not_ended: Arc<Mutex<HashMap<String, (String, Recorder)>>>,
+}
+
+impl Events {
+    /// Writes Events in the name of the controller that runs in the pod `pod_name`.
+    #[must_use]
+    pub fn new(cluster: &Cluster, pod_name: &str) -> Self {
+        let instance = Some(cut(pod_name, LONGEST_INSTANCE).to_owned());
+        let reporter = Reporter { controller: "hostmigration-controller".to_owned(), instance };
+        let recorder = Recorder::new(cluster.client(), reporter.clone());
+        Self { cluster: cluster.clone(), reporter, recorder, not_ended: Arc::default() }
+    }
+
+    /// A switch was begun.
+    pub async fn started(&self, object: &HostMigration, note: &str) {
+        self.publish(&self.recorder, object, event(STARTED, note)).await;
+    }
+
+    /// An attempt has left the switch without an end. For the same reason once more, the Event there counts one more.
+    pub async fn not_ended(&self, object: &HostMigration, note: &str) {
+        self.publish(&self.recorder_of(object, note), object, event(NOT_ENDED, note)).await;
+    }
+
+    /// A recorder for this note: what one has written of an object it only counts from then on, whatever the note.
+    fn recorder_of(&self, object: &HostMigration, note: &str) -> Recorder {
+        let mut not_ended = self.not_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = object.uid().unwrap_or_default();
+        let new = || (note.to_owned(), Recorder::new(self.cluster.client(), self.reporter.clone()));
+        let written = not_ended.remove(&uid).filter(|(written, _)| written == note).unwrap_or_else(new);
+        not_ended.entry(uid).insert_entry(written).get().1.clone()
+    }
+
+    /// A switch has ended.
+    pub async fn ended(&self, object: &HostMigration, ending: &Ending) {
+        self.not_ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.uid().unwrap_or_default());
+        self.publish(&self.recorder, object, event(ending.kind(), ending.text())).await;
+    }
+
+    async fn publish(&self, recorder: &Recorder, object: &HostMigration, event: Event) {
+        let reference = object.object_ref(&());
+        let published = tokio::time::timeout(DEADLINE, recorder.publish(&event, &reference)).await;
+        let cause = match published {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => Cause::from(&error),
+            Err(_) => Cause::Deadline(DEADLINE),
+        };
+        let (namespace, hostmigration) = (object.namespace(), object.name_any());
+        tracing::warn!(namespace, hostmigration, "The Event {} could not be written: {cause}.", event.reason);
+    }
+}
+
+/// The Event for a condition of type `kind`, or for [`NOT_ENDED`].
+fn event(kind: &str, note: &str) -> Event {
+    let (type_, reason) = match kind {
+        STARTED => (EventType::Normal, "Started"),
+        COMPLETED => (EventType::Normal, "Completed"),
+        NOT_ENDED => (EventType::Warning, "NotEnded"),
+        _ => (EventType::Warning, "Failed"),
+    };
+    let note = Some(cut(note, LONGEST_NOTE).to_owned());
+    Event { type_, reason: reason.to_owned(), note, action: "Switch".to_owned(), secondary: None }
+}
+
+#[cfg(test)]
+mod tests;

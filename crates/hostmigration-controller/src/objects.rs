@@ -1,0 +1,127 @@
+//! Reading and changing `HostMigration` objects.
+
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use hostmigration::{HostMigration, KIND};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName};
+
+/// The `HostMigration` objects of all namespaces.
+#[derive(Clone)]
+pub struct HostMigrations {
+    cluster: Cluster,
+    resource: ApiResource,
+}
+
+/// A field of a `HostMigration` is not what the definition in `crds/` says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{object} is not understood: its field {field} is not what crds/hostmigrations.yaml defines")]
+pub struct Malformed {
+    /// The object.
+    pub object: ObjectName,
+    /// `spec` or `status`.
+    pub field: &'static str,
+}
+
+impl HostMigrations {
+    /// The `HostMigration` objects that `cluster` holds.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster, resource: ApiResource::erase::<HostMigration>(&()) }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The resource's group, version and kind.
+    #[must_use]
+    pub fn resource(&self) -> &ApiResource {
+        &self.resource
+    }
+
+    /// All of them, to be watched.
+    #[must_use]
+    pub fn all(&self) -> Api<DynamicObject> {
+        Api::all_with(self.cluster.client(), &self.resource)
+    }
+
+    /// The object as it is now; `None` when it is gone, even if there is another of its name.
+    pub async fn read(&self, object: &HostMigration) -> Result<Option<HostMigration>, ReadError> {
+        let api = self.beside(object);
+        let error = |cause| ClusterError::Read { object: object_name(object), cause };
+        match self.cluster.call(error, api.get(&object.name_any())).await {
+            Ok(found) if found.uid() == object.uid() => Ok(Some(typed(&found)?)),
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.cause(), Cause::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Merges `patch` into the object and answers with the object as it is then.
+    pub async fn patch(&self, object: &HostMigration, patch: Value) -> Result<HostMigration, ReadError> {
+        let api = self.beside(object);
+        let error = |cause| ClusterError::Change { object: object_name(object), cause };
+        let (name, parameters, patch) = (object.name_any(), PatchParams::default(), Patch::Merge(patch));
+        let changed = self.cluster.call(error, api.patch(&name, &parameters, &patch)).await?;
+        Ok(typed(&changed)?)
+    }
+
+    fn beside(&self, object: &HostMigration) -> Api<DynamicObject> {
+        Api::namespaced_with(self.cluster.client(), &object.namespace().unwrap_or_default(), &self.resource)
+    }
+}
+
+/// Why a `HostMigration` could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The object is not what it should be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+impl ReadError {
+    /// Why the request failed, if that is what happened.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Cluster(error) => Some(error.cause()),
+            Self::Malformed(_) => None,
+        }
+    }
+}
+
+/// The object's name in errors.
+#[must_use]
+pub fn object_name(object: &HostMigration) -> ObjectName {
+    ObjectName::new(KIND, object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// The object as its type. One object that is odd must not hide all others, as it does when they are listed by their
+/// type; and a missing `spec`, which the definition allows, is an empty one.
+pub fn typed(object: &DynamicObject) -> Result<HostMigration, Malformed> {
+    let name = || ObjectName::new(KIND, object.namespace().unwrap_or_default(), object.name_any());
+    let malformed = |field| Malformed { object: name(), field };
+    Ok(HostMigration {
+        metadata: object.metadata.clone(),
+        spec: part(object, "spec").map_err(malformed)?,
+        status: part(object, "status").map_err(malformed)?,
+    })
+}
+
+fn part<T: DeserializeOwned + Default>(object: &DynamicObject, field: &'static str) -> Result<T, &'static str> {
+    match object.data.get(field) {
+        None | Some(Value::Null) => Ok(T::default()),
+        Some(value) => T::deserialize(value).map_err(|_| field),
+    }
+}
+
+#[cfg(test)]
+mod tests;

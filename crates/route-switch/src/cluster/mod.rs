@@ -1,0 +1,6 @@
+//! What is asked of the cluster: what is there, what would be taken, and what must be there or gone.
+
+pub(crate) mod ensure;
+pub(crate) mod holder;
+pub(crate) mod observe;
+pub(crate) mod probe;

@@ -1,0 +1,376 @@
+//! Looks at both namespaces: lists, not a read of each object. Secrets alone are read by name, only those that a route
+//! names: their lists would hold secrets that are none of a switch's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::{join_all, try_join};
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use crate::CONCURRENT;
+use crate::cluster::ensure;
+use crate::plan::certificates::named_secrets;
+use crate::plan::manifest::same_content;
+use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights, SecretThere};
+use crate::route::{BesideKind, KINDS, Route, RouteKind};
+use crate::side::{Side, Sides};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
+
+const ISSUED_BY_CERT_MANAGER: &str = "cert-manager.io/certificate-name";
+
+/// Both namespaces, and how to get at them.
+#[derive(Clone, Copy)]
+pub(crate) struct Looking<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) names: &'a Sides<String>,
+}
+
+/// The API groups that a cluster has.
+type Groups = BTreeSet<String>;
+
+impl<'a> Looking<'a> {
+    /// Everything that a plan needs.
+    pub(crate) async fn observe(&self) -> Result<Observed, ClusterError> {
+        let (groups, missing) = try_join(self.groups(), self.missing()).await?;
+        if let Some(missing) = missing {
+            let mut observed = Observed::default();
+            observed.sides.standby.name.clone_from(&self.names.standby);
+            observed.sides.active.name.clone_from(&self.names.active);
+            observed.sides.active.missing = Some(missing);
+            return Ok(observed);
+        }
+        let (standby, active) =
+            try_join(self.namespace(Side::Standby, &groups), self.namespace(Side::Active, &groups)).await?;
+        let mut observed = Observed { sides: Sides { standby, active }, ..Observed::default() };
+        if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) {
+            self.look_closer(&mut observed, &groups).await?;
+        }
+        Ok(observed)
+    }
+
+    /// The routes of this kind.
+    pub(crate) async fn routes(
+        &self,
+        side: Side,
+        kind: &'static dyn RouteKind,
+        read: fn(&'static dyn RouteKind, &Value, &str) -> Route,
+    ) -> Result<Vec<Route>, ClusterError> {
+        let namespace = self.names.of(side);
+        let objects = self.cluster.objects(&kind.resource(), namespace);
+        objects.list(|object| read(kind, &object, namespace)).await
+    }
+
+    /// Looks for the routes of all kinds that the cluster has. Many clusters have the Gateway API and give the deployer no
+    /// right to it, and some have a part of it or an old version.
+    async fn all_routes(&self, side: Side, groups: &Groups, into: &mut Namespace) -> Result<(), ClusterError> {
+        let lists = kinds(groups).map(|kind| async move { (kind, self.routes(side, kind, Route::read).await) });
+        for (kind, routes) in join_all(lists).await {
+            match routes {
+                Ok(routes) => into.routes.extend(routes),
+                Err(error) if kind.is_built_in() => return Err(error),
+                Err(error) => match error.cause() {
+                    Cause::Forbidden(_) => into.unseen.push(kind.resource().kind),
+                    Cause::KindUnknown => into.unknown.push(kind.resource().kind),
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    async fn groups(&self) -> Result<Groups, ClusterError> {
+        let error = |cause| ClusterError::List { kind: "APIGroup".to_owned(), namespace: String::new(), cause };
+        let client = self.cluster.client();
+        let groups = self.cluster.call(error, client.list_api_groups()).await?;
+        Ok(groups.groups.into_iter().map(|group| group.name).collect())
+    }
+
+    /// Whether the active environment's namespace is not there.
+    async fn missing(&self) -> Result<Option<&'static str>, ClusterError> {
+        let name = &self.names.active;
+        let api: kube::Api<v1::Namespace> = kube::Api::all(self.cluster.client());
+        let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", name), cause };
+        match self.cluster.call(error, api.get_opt(name)).await {
+            Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => Ok(Some("it is being deleted")),
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => Ok(Some("there is no namespace of that name")),
+            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
+                Ok(Some("there is no namespace of that name, or the deployer has no rights in it"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn namespace(&self, side: Side, groups: &Groups) -> Result<Namespace, ClusterError> {
+        let name = self.names.of(side);
+        let services = async {
+            let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), name);
+            services.list_metadata().await
+        };
+        let mut namespace = Namespace { name: name.clone(), ..Namespace::default() };
+        let ((), services) = try_join(self.all_routes(side, groups, &mut namespace), services).await?;
+        namespace.services = services.into_iter().map(|service| service.name).collect();
+        let (certificates, rights) = try_join(self.certificates(name, groups), self.rights(name)).await?;
+        namespace.certificates = certificates;
+        namespace.rights = rights;
+        Ok(namespace)
+    }
+
+    /// What is looked at only when a route makes it matter.
+    async fn look_closer(&self, observed: &mut Observed, groups: &Groups) -> Result<(), ClusterError> {
+        let sides = &observed.sides;
+        let (standby, active) = try_join(self.ready(sides, Side::Standby), self.ready(sides, Side::Active)).await?;
+        let destinations = self.destinations(sides).await?;
+        let mut beside = Vec::new();
+        for side in Side::BOTH {
+            beside.push((side, self.beside(sides, side, groups).await?));
+        }
+        let mut gateways = Vec::new();
+        for side in Side::BOTH {
+            gateways.push((side, self.gateways(sides, side).await?));
+        }
+        self.grants(observed).await?;
+        observed.sides.standby.ready = standby;
+        observed.sides.active.ready = active;
+        observed.destinations = destinations;
+        for (side, found) in beside {
+            observed.sides.of_mut(side).beside = found;
+        }
+        for (side, found) in gateways {
+            observed.sides.of_mut(side).gateways = found;
+        }
+        Ok(())
+    }
+
+    /// The Services with a ready endpoint, where a route sends requests to from the other side.
+    async fn ready(&self, sides: &Sides<Namespace>, side: Side) -> Result<Option<BTreeSet<String>>, ClusterError> {
+        if sides.of(side.other()).movers().all(|route| route.references.services.is_empty()) {
+            return Ok(None);
+        }
+        let slices = self.cluster.objects(&ApiResource::erase::<EndpointSlice>(&()), self.names.of(side));
+        let listed = slices.list(|slice| {
+            let ready = slice["endpoints"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true));
+            Metadata::of(&slice).labels.remove("kubernetes.io/service-name").filter(|_| ready)
+        });
+        allowed(listed.await.map(|services| services.into_iter().flatten().collect()))
+    }
+
+    /// What is where the routes' Secrets go.
+    async fn destinations(
+        &self,
+        sides: &Sides<Namespace>,
+    ) -> Result<BTreeMap<(Side, String), SecretThere>, ClusterError> {
+        let wanted: Vec<(Side, String)> = Side::BOTH
+            .into_iter()
+            .flat_map(|home| named_secrets(sides.of(home)).into_iter().map(move |name| (home, name)))
+            .collect();
+        let found = stream::iter(wanted)
+            .map(|(home, name)| async move { Ok((self.destination(home, &name).await?, (home, name))) })
+            .buffer_unordered(CONCURRENT);
+        found.try_filter_map(|(there, key)| async move { Ok(there.map(|there| (key, there))) }).try_collect().await
+    }
+
+    /// First only whether there is one: most often there is none.
+    async fn destination(&self, home: Side, name: &str) -> Result<Option<SecretThere>, ClusterError> {
+        let there = self.secrets(home.other());
+        let Some(metadata) = there.get_metadata(name).await? else { return Ok(None) };
+        let here = self.secrets(home);
+        let (own, other) = try_join(here.get(name), there.get(name)).await?;
+        let same = own.zip(other).map(|(own, other)| same_content(&own, &other));
+        Ok(Some(SecretThere {
+            same,
+            issued: metadata.annotations.contains_key(ISSUED_BY_CERT_MANAGER),
+            uid: metadata.uid,
+        }))
+    }
+
+    pub(crate) fn secrets(&self, side: Side) -> Objects<'a> {
+        self.cluster.objects(&ApiResource::erase::<v1::Secret>(&()), self.names.of(side))
+    }
+
+    async fn certificates(&self, namespace: &str, groups: &Groups) -> Result<Vec<Certificate>, ClusterError> {
+        if !groups.contains(CERT_MANAGER) {
+            return Ok(Vec::new());
+        }
+        let certificates = self.cluster.objects(&certificate(), namespace);
+        let listed = certificates.list(|object| Certificate {
+            metadata: Metadata::of(&object),
+            secret: object.pointer("/spec/secretName").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            owners: owners(&object),
+            manifest: object.to_string(),
+        });
+        // Where the deployer may not see them, they are none of its business.
+        Ok(allowed(none_of_unknown(listed.await))?.unwrap_or_default())
+    }
+
+    /// Which of the things that routes of either side name beside them are on `side`.
+    async fn beside(
+        &self,
+        sides: &Sides<Namespace>,
+        side: Side,
+        groups: &Groups,
+    ) -> Result<BTreeMap<BesideKind, Option<BTreeSet<String>>>, ClusterError> {
+        let mut named: BTreeMap<BesideKind, BTreeSet<String>> = BTreeMap::new();
+        for route in Side::BOTH.iter().flat_map(|side| sides.of(*side).movers()) {
+            for beside in &route.references.beside {
+                named.entry(beside.kind).or_default().insert(beside.name.clone());
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (kind, names) in named {
+            let there = match kind {
+                BesideKind::Service => continue,
+                BesideKind::Secret => self.present_secrets(side, names).await,
+                BesideKind::ConfigMap => {
+                    let config_maps = ApiResource::erase::<v1::ConfigMap>(&());
+                    self.names_of(&self.cluster.objects(&config_maps, self.names.of(side))).await
+                }
+                BesideKind::Middleware => self.middlewares(side, groups).await,
+            };
+            found.insert(kind, allowed(there)?);
+        }
+        Ok(found)
+    }
+
+    async fn present_secrets(&self, side: Side, names: BTreeSet<String>) -> Result<BTreeSet<String>, ClusterError> {
+        let secrets = &self.secrets(side);
+        let found = stream::iter(names)
+            .map(|name| async move { Ok(secrets.get_metadata(&name).await?.map(|_| name)) })
+            .buffer_unordered(CONCURRENT);
+        found.try_filter_map(|name| async move { Ok(name) }).try_collect().await
+    }
+
+    async fn middlewares(&self, side: Side, groups: &Groups) -> Result<BTreeSet<String>, ClusterError> {
+        let mut all = BTreeSet::new();
+        for group in ["traefik.io", "traefik.containo.us"].into_iter().filter(|group| groups.contains(*group)) {
+            let kind = GroupVersionKind::gvk(group, "v1alpha1", "Middleware");
+            let resource = ApiResource::from_gvk_with_plural(&kind, "middlewares");
+            all.extend(self.names_of(&self.cluster.objects(&resource, self.names.of(side))).await?);
+        }
+        Ok(all)
+    }
+
+    async fn gateways(&self, sides: &Sides<Namespace>, side: Side) -> Result<Option<BTreeSet<String>>, ClusterError> {
+        let mut movers = sides.of(side.other()).movers();
+        if !movers.any(|route| route.references.gateways.iter().any(|gateway| gateway.namespace.is_none())) {
+            return Ok(None);
+        }
+        let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
+        allowed(self.names_of(&gateways).await)
+    }
+
+    /// The `ReferenceGrants` of the namespaces that routes name.
+    async fn grants(&self, observed: &mut Observed) -> Result<(), ClusterError> {
+        let movers = Side::BOTH.iter().flat_map(|side| observed.sides.of(*side).movers());
+        let namespaces: BTreeSet<String> =
+            movers.flat_map(|route| route.references.granted.iter().map(|wanted| wanted.namespace.clone())).collect();
+        for namespace in namespaces {
+            match allowed(self.grants_in(&namespace).await)? {
+                Some(grants) => observed.grants.extend(grants),
+                None => {
+                    observed.unreadable_grants.insert(namespace);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn grants_in(&self, namespace: &str) -> Result<Vec<Grant>, ClusterError> {
+        let list = |version| {
+            let resource = gateway_api(version, "ReferenceGrant", "referencegrants");
+            let grants = self.cluster.objects(&resource, namespace);
+            async move { grants.list(|object| grant(&object)).await }
+        };
+        match list("v1beta1").await {
+            Err(error) if *error.cause() == Cause::KindUnknown => none_of_unknown(list("v1").await),
+            other => other,
+        }
+    }
+
+    async fn names_of(&self, objects: &Objects<'_>) -> Result<BTreeSet<String>, ClusterError> {
+        let all = none_of_unknown(objects.list_metadata().await)?;
+        Ok(all.into_iter().map(|metadata| metadata.name).collect())
+    }
+
+    /// What the deployer may do in the namespace. One question a namespace, where a `SelfSubjectAccessReview` would be
+    /// one a right; where the answer says that it is not complete, the requests themselves will show.
+    async fn rights(&self, namespace: &str) -> Result<Rights, ClusterError> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": { "namespace": namespace },
+        });
+        let client = self.cluster.client();
+        let object = ObjectName::new("SelfSubjectRulesReview", namespace, "");
+        let ask = || async {
+            let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews")
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(review.to_string().into_bytes());
+            let error = |cause| ClusterError::Read { object: object.clone(), cause };
+            match request {
+                Ok(request) => self.cluster.call(error, client.request::<Value>(request)).await,
+                Err(_) => Err(error(Cause::NotUnderstood)),
+            }
+        };
+        Ok(Rights::of(&ensure::ask(ask).await?["status"]))
+    }
+}
+
+/// The kinds of routes that this cluster has.
+fn kinds(groups: &Groups) -> impl Iterator<Item = &'static dyn RouteKind> {
+    KINDS.into_iter().filter(|kind| kind.is_built_in() || groups.contains(&kind.resource().group))
+}
+
+const CERT_MANAGER: &str = "cert-manager.io";
+
+/// cert-manager's Certificate.
+pub(crate) fn certificate() -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(CERT_MANAGER, "v1", "Certificate"), "certificates")
+}
+
+fn gateway_api(version: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("gateway.networking.k8s.io", version, kind), plural)
+}
+
+/// `None` for what the deployer may not see.
+pub(crate) fn allowed<T>(result: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of a kind that the cluster does not know there are none: it may have a kind's API group and not the kind.
+pub(crate) fn none_of_unknown<T>(listed: Result<Vec<T>, ClusterError>) -> Result<Vec<T>, ClusterError> {
+    match listed {
+        Err(error) if *error.cause() == Cause::KindUnknown => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn owners(object: &Value) -> BTreeSet<String> {
+    let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect()
+}
+
+fn grant(object: &Value) -> Grant {
+    let entries = |field: &str| object["spec"][field].as_array().cloned().unwrap_or_default();
+    let from = entries("from").into_iter().filter(|entry| entry["kind"] == "HTTPRoute");
+    let to = entries("to").into_iter().filter(|entry| entry["kind"] == "Service");
+    Grant {
+        namespace: object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        from: from.filter_map(|entry| entry["namespace"].as_str().map(str::to_owned)).collect(),
+        services: to.map(|entry| entry["name"].as_str().map(str::to_owned)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Asks the cluster of each route whether it could be created where it goes, while the old one is still there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::CONCURRENT;
+use crate::cluster::ensure;
+use crate::cluster::observe::Looking;
+use crate::journal::{Book, RouteEntry};
+use crate::plan::manifest;
+use crate::plan::observed::Observed;
+use crate::plan::{Problem, subject};
+use crate::route::{Route, kind_named};
+use crate::side::{Side, Sides};
+use lagoon_task::cluster::{Cause, ClusterError};
+
+/// What the cluster says to a route on the other side.
+enum Answer {
+    /// It can be created while the old one is still there.
+    MayOverlap,
+    /// Its host is taken as long as the old one is there.
+    HostIsTaken(String),
+    /// It is refused for another reason.
+    Refused(Problem),
+}
+
+/// Of routes to be moved that share a host and path with another one, by kind, home and name: that other one, in words.
+/// Where a guard lets no two routes have one host such a route can be created nowhere once it has been deleted.
+pub(crate) type Rivals = BTreeMap<(String, Side, String), String>;
+
+/// The routes to be moved that share a host and path with another one.
+#[must_use]
+pub(crate) fn rivals(observed: &Observed) -> Rivals {
+    let key = |side: Side, route: &Route| (route.kind_name(), side, route.metadata.name.clone());
+    let all =
+        || Side::BOTH.into_iter().flat_map(|side| observed.sides.of(side).routes.iter().map(move |one| (side, one)));
+    let mut claimed: BTreeMap<&str, Vec<(Side, &Route)>> = BTreeMap::new();
+    for (side, route) in all() {
+        for claim in &route.references.claims {
+            claimed.entry(claim).or_default().push((side, route));
+        }
+    }
+    let mut rivals = Rivals::new();
+    for routes in claimed.values().filter(|routes| routes.len() > 1) {
+        for (place, (side, route)) in routes.iter().enumerate().filter(|(_, (_, route))| route.migrates()) {
+            let (other_side, other) = routes[usize::from(place == 0)];
+            rivals.insert(key(*side, route), subject(other, &observed.sides.of(other_side).name));
+        }
+    }
+    rivals
+}
+
+/// Notes in the book which routes may overlap; answers with what is in the way of the others.
+pub(crate) async fn probe(
+    looking: Looking<'_>,
+    switch: &str,
+    book: &mut Book,
+    rivals: &Rivals,
+) -> Result<Vec<Problem>, ClusterError> {
+    let names: BTreeSet<(String, Side, String)> =
+        book.routes.iter().map(|route| (route.kind.clone(), route.home, route.name.clone())).collect();
+    let routes = &book.routes;
+    let ask = |place: usize| {
+        let route = &routes[place];
+        // Its name is free there only once the other one of that name has gone.
+        let name_is_taken = names.contains(&(route.kind.clone(), route.home.other(), route.name.clone()));
+        async move { Ok((place, ask(looking, switch, route, name_is_taken).await?)) }
+    };
+    let asked = stream::iter(0..routes.len()).map(ask).buffer_unordered(CONCURRENT);
+    let answers: Vec<(usize, Answer)> = asked.try_collect().await?;
+    let mut problems = Vec::new();
+    for (place, answer) in answers {
+        match answer {
+            Answer::MayOverlap => book.routes[place].may_overlap = true,
+            Answer::HostIsTaken(words) => {
+                let route = &mut book.routes[place];
+                route.may_overlap = false;
+                problems.extend(taken_by_another(looking.names, route, &words, rivals));
+            }
+            Answer::Refused(problem) => problems.push(problem),
+        }
+    }
+    problems.sort();
+    Ok(problems)
+}
+
+async fn ask(
+    looking: Looking<'_>,
+    switch: &str,
+    route: &RouteEntry,
+    name_is_taken: bool,
+) -> Result<Answer, ClusterError> {
+    let Some(kind) = kind_named(&route.kind) else { return Ok(Answer::HostIsTaken(String::new())) };
+    let (from, to) = (looking.names.of(route.home), looking.names.of(route.home.other()));
+    let object = if name_is_taken {
+        let name = manifest::stand_in_name(switch, &route.kind, &route.name);
+        manifest::stand_in(&route.object(), to, &name, switch, &BTreeMap::new())
+    } else {
+        manifest::moved(&route.object(), from, to, switch)
+    };
+    let objects = looking.cluster.objects(&kind.resource(), to);
+    let Err(error) = ensure::ask(|| objects.could_create(&object)).await else {
+        return Ok(Answer::MayOverlap);
+    };
+    match error.cause() {
+        Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken(words.clone())),
+        Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_) | Cause::AlreadyExists => {
+            Ok(Answer::Refused(Problem::new(
+                format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
+                format!("namespace \"{to}\" does not take it: {}", error.cause()),
+                "Remove the reason, or ask your Lagoon administrator",
+            )))
+        }
+        _ => Err(error),
+    }
+}
+
+/// The problem with a route whose host surely is taken by another one than itself.
+fn taken_by_another(names: &Sides<String>, route: &RouteEntry, words: &str, rivals: &Rivals) -> Option<Problem> {
+    let from = names.of(route.home);
+    let holder = holder(words).filter(|(namespace, name)| *namespace != from.as_str() || *name != route.name);
+    let holder = holder.map(|(namespace, name)| format!("{} \"{name}\" in namespace \"{namespace}\"", route.kind));
+    let holder = holder.or_else(|| rivals.get(&(route.kind.clone(), route.home, route.name.clone())).cloned())?;
+    Some(Problem::new(
+        format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
+        format!(
+            "the cluster lets no two routes have one host, and {holder} has the same as this one: once deleted, this one \
+             could be created nowhere"
+        ),
+        "Delete one of the two, or take the host out of it, then switch again",
+    ))
+}
+
+/// The namespace and name of the route that has the host, where ingress-nginx says so.
+fn holder(words: &str) -> Option<(&str, &str)> {
+    let (_, holder) = words.split_once("is already defined in ingress ")?;
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-./".contains(letter);
+    let end = holder.find(|letter| !is_of_a_name(letter)).unwrap_or(holder.len());
+    holder[..end].trim_end_matches('.').split_once('/')
+}
+
+/// Whether an admission webhook or policy refuses a route because another route has its host. The words are those of
+/// ingress-nginx (`host "a" and path "/" is already defined in ingress b/c`), of the policies that come with Gatekeeper
+/// (`ingress host conflicts with an existing ingress`) and Kyverno (`The Ingress host name must be unique.`), and their
+/// like.
+#[must_use]
+pub(crate) fn host_is_taken(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let says = |any: &[&str]| any.iter().any(|part| words.contains(part));
+    says(&["host", "domain", "path", "route"])
+        && (says(&["duplicate", "conflict", "must be unique"])
+            || says(&["already", "is taken", "in use"])
+                && says(&["defin", "exist", "use", "taken", "claim", "own", "served"]))
+}
+
+#[cfg(test)]
+mod tests;

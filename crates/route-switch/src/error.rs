@@ -1,0 +1,142 @@
+//! Why a switch was not carried out, in words for the person who pressed the button.
+
+use crate::cluster::ensure::SureError;
+use crate::journal::{Holder, JournalError};
+use crate::plan::Problem;
+use lagoon_task::cluster::ClusterError;
+use lagoon_task::output::escape;
+
+const NOTHING: &str = "Nothing has changed.";
+const AGAIN: &str = "Running the task again is safe.";
+
+/// Why a switch was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// The namespaces could not be looked at.
+    #[error("The switch could not begin. {0}. {NOTHING} {AGAIN}")]
+    Look(#[from] ClusterError),
+    /// There are reasons why the switch would harm the site.
+    #[error("{}", problems(.0))]
+    Problems(Vec<Problem>),
+    /// The journal could not be read or written, before anything was moved.
+    #[error("The switch could not begin. {0}. {NOTHING} {AGAIN}")]
+    Journal(#[from] JournalError),
+    /// Another run is at it.
+    #[error(
+        "Another run of this switch is under way: {}. This one has changed nothing. Wait until that one has ended; if the \
+         switch is not done by then, run the task again.{}", .holder.object_name(.namespace), if_its_node_is_lost(.holder)
+    )]
+    Running {
+        /// Who.
+        holder: Holder,
+        /// The holder's namespace.
+        namespace: String,
+    },
+    /// A switch of another pair or the other way has not ended.
+    #[error(
+        "A switch of namespaces \"{}\" and \"{}\" has begun and not ended, and this task asks for another one. {NOTHING} \
+         Run the task of the earlier switch again first: it was started in namespace \"{}\", as {}.",
+        escape(.standby), escape(.active), escape(.standby), .holder.object_name(.standby)
+    )]
+    Unfinished {
+        /// The namespace of the environment that was to become active.
+        standby: String,
+        /// The namespace of the environment that was active.
+        active: String,
+        /// Who carried it out.
+        holder: Holder,
+    },
+    /// The task was asked to stop before it had moved anything.
+    #[error("The task was stopped before it had moved a route. {NOTHING} {AGAIN}")]
+    Stopped,
+    /// What was begun before the first move could not be taken back.
+    #[error(
+        "The switch has not begun to move routes, and every route is where it was, but what it had prepared could not be \
+         removed again: {0}. Run the task again: it is safe and goes on from here."
+    )]
+    Prepared(String),
+    /// A route could not be moved; everything is as it was.
+    #[error(
+        "The switch was undone because {cause}. All routes are back where they were: nothing has changed. Remove the \
+         cause, then switch again."
+    )]
+    Undone {
+        /// What failed first.
+        cause: String,
+    },
+    /// A route could not be moved, and not everything could be put back.
+    #[error("{}", unfinished(.cause, .offline, .elsewhere))]
+    Unended {
+        /// What failed first.
+        cause: String,
+        /// The routes that are nowhere, in words; their manifests are in the journal.
+        offline: Vec<String>,
+        /// Where the other routes are, in words; empty when that could not be told.
+        elsewhere: Vec<String>,
+    },
+    /// All routes have moved, and something after that failed.
+    #[error(
+        "The routes have moved, but the switch could not be ended: {cause}. Run the task again: it is safe, moves nothing \
+         a second time, and ends the switch."
+    )]
+    NotEnded {
+        /// What failed.
+        cause: String,
+    },
+}
+
+impl SwitchError {
+    /// Whether the same switch, tried again a little later, may go on without anyone doing anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Look(error)
+            | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error))) => {
+                error.cause().may_pass()
+            }
+            Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
+            Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
+            Self::Running { .. } | Self::Stopped | Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => {
+                true
+            }
+        }
+    }
+}
+
+/// The pod of a node that is lost looks like one that runs, and nobody can tell that its process has ended.
+fn if_its_node_is_lost(holder: &Holder) -> &'static str {
+    if holder.kind == "Pod" {
+        " If it does not end because its node is lost, ask your Lagoon administrator to delete that pod by force first."
+    } else {
+        ""
+    }
+}
+
+fn problems(problems: &[Problem]) -> String {
+    let reasons = if problems.len() == 1 { "one reason".to_owned() } else { format!("{} reasons", problems.len()) };
+    format!("The switch cannot be carried out, for {reasons}:\n{}{NOTHING}", bullets(problems))
+}
+
+fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
+    let mut parts = vec![format!("The switch is not finished: {cause}.")];
+    if !offline.is_empty() {
+        let title =
+            "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):";
+        parts.push(format!("{title}\n{}", bullets(offline).trim_end()));
+    }
+    if !elsewhere.is_empty() {
+        parts.push(format!("These routes are live:\n{}", bullets(elsewhere).trim_end()));
+    }
+    parts.push(
+        "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.".to_owned(),
+    );
+    parts.join("\n")
+}
+
+fn bullets<T: std::fmt::Display>(list: &[T]) -> String {
+    let entries: Vec<String> = list.iter().map(|entry| format!("- {entry}\n")).collect();
+    entries.concat()
+}
+
+#[cfg(test)]
+mod tests;

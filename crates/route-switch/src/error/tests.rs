@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use super::*;
+use lagoon_task::cluster::{Cause, ObjectName};
+
+fn object() -> ObjectName {
+    ObjectName::new("Ingress", "shop-main", "www")
+}
+
+fn cluster(cause: Cause) -> ClusterError {
+    ClusterError::Read { object: object(), cause }
+}
+
+fn holder() -> Holder {
+    Holder { kind: "Pod".to_owned(), name: "task-1".to_owned(), uid: String::new() }
+}
+
+fn migration() -> Holder {
+    Holder { kind: "HostMigration".to_owned(), name: "host-migration-1".to_owned(), uid: String::new() }
+}
+
+fn problem(number: u8) -> Problem {
+    Problem::new(format!("Ingress \"r{number}\""), "it is broken", "Mend it")
+}
+
+fn unended(offline: &[&str], elsewhere: &[&str]) -> SwitchError {
+    let list = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+    SwitchError::Unended { cause: "why".to_owned(), offline: list(offline), elsewhere: list(elsewhere) }
+}
+
+#[test]
+fn problems_are_a_list_that_says_how_many_there_are_and_that_nothing_has_changed() {
+    assert_eq!(
+        SwitchError::Problems(vec![problem(1)]).to_string(),
+        "The switch cannot be carried out, for one reason:\n- Ingress \"r1\": it is broken. Mend it.\nNothing has changed."
+    );
+    assert_eq!(
+        SwitchError::Problems(vec![problem(1), problem(2)]).to_string(),
+        "The switch cannot be carried out, for 2 reasons:\n- Ingress \"r1\": it is broken. Mend it.\n- Ingress \"r2\": it is \
+         broken. Mend it.\nNothing has changed."
+    );
+}
+
+#[test]
+fn each_error_says_whether_anything_has_changed_and_what_to_do() {
+    let cases = [
+        (
+            SwitchError::Look(cluster(Cause::Conflict)),
+            "The switch could not begin. Ingress \"www\" in namespace \"shop-main\" could not be read: somebody else changed \
+             it at the same time. Nothing has changed. Running the task again is safe.",
+        ),
+        (
+            SwitchError::Journal(JournalError::Taken { object: object() }),
+            "The switch could not begin. Ingress \"www\" in namespace \"shop-main\" was changed by another run of the switch \
+             at the same time. Nothing has changed. Running the task again is safe.",
+        ),
+        (
+            SwitchError::Running { holder: holder(), namespace: "shop-standby".to_owned() },
+            "Another run of this switch is under way: Pod \"task-1\" in namespace \"shop-standby\". This one has changed \
+             nothing. Wait until that one has ended; if the switch is not done by then, run the task again. If it does not \
+             end because its node is lost, ask your Lagoon administrator to delete that pod by force first.",
+        ),
+        (
+            SwitchError::Running { holder: migration(), namespace: "shop-standby".to_owned() },
+            "Another run of this switch is under way: HostMigration \"host-migration-1\" in namespace \"shop-standby\". This \
+             one has changed nothing. Wait until that one has ended; if the switch is not done by then, run the task again.",
+        ),
+        (
+            SwitchError::Unfinished { standby: "a".to_owned(), active: "b\n".to_owned(), holder: holder() },
+            "A switch of namespaces \"a\" and \"b\\n\" has begun and not ended, and this task asks for another one. Nothing \
+             has changed. Run the task of the earlier switch again first: it was started in namespace \"a\", as Pod \
+             \"task-1\" in namespace \"a\".",
+        ),
+        (
+            SwitchError::Stopped,
+            "The task was stopped before it had moved a route. Nothing has changed. Running the task again is safe.",
+        ),
+        (
+            SwitchError::Prepared("why".to_owned()),
+            "The switch has not begun to move routes, and every route is where it was, but what it had prepared could not \
+             be removed again: why. Run the task again: it is safe and goes on from here.",
+        ),
+        (
+            SwitchError::Undone { cause: "why".to_owned() },
+            "The switch was undone because why. All routes are back where they were: nothing has changed. Remove the cause, \
+             then switch again.",
+        ),
+        (
+            SwitchError::NotEnded { cause: "why".to_owned() },
+            "The routes have moved, but the switch could not be ended: why. Run the task again: it is safe, moves nothing a \
+             second time, and ends the switch.",
+        ),
+    ];
+    for (error, sentence) in cases {
+        assert_eq!(error.to_string(), sentence);
+    }
+}
+
+#[test]
+fn an_unfinished_switch_names_the_routes_that_are_offline_and_where_the_others_are() {
+    let begin = "The switch is not finished: why.";
+    let end = "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.";
+    let offline = "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):\n- r1\n- r2";
+    let live = "These routes are live:\n- r3 in shop-main";
+    let cases = [
+        (unended(&[], &[]), format!("{begin}\n{end}")),
+        (unended(&["r1", "r2"], &[]), format!("{begin}\n{offline}\n{end}")),
+        (unended(&[], &["r3 in shop-main"]), format!("{begin}\n{live}\n{end}")),
+        (unended(&["r1", "r2"], &["r3 in shop-main"]), format!("{begin}\n{offline}\n{live}\n{end}")),
+    ];
+    for (error, text) in cases {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn an_error_may_pass_if_the_same_switch_may_go_on_without_anyone_doing_anything() {
+    let lost = || Cause::AnswerLost("reset".to_owned());
+    let cases = [
+        (SwitchError::Look(cluster(lost())), true),
+        (SwitchError::Look(cluster(Cause::Forbidden("no".to_owned()))), false),
+        (SwitchError::Journal(JournalError::Cluster(cluster(Cause::Deadline(Duration::from_secs(1))))), true),
+        (SwitchError::Journal(JournalError::Cluster(cluster(Cause::Unauthorized))), false),
+        (SwitchError::Journal(JournalError::Sure(SureError::Cluster(cluster(Cause::Unauthorized)))), false),
+        (SwitchError::Journal(JournalError::Sure(SureError::DoesNotGo { object: object() })), false),
+        (SwitchError::Journal(JournalError::Taken { object: object() }), true),
+        (SwitchError::Journal(JournalError::TooNew { object: object(), version: 2 }), false),
+        (SwitchError::Journal(JournalError::Damaged { object: object(), reason: String::new() }), false),
+        (SwitchError::Problems(vec![problem(1)]), false),
+        (SwitchError::Unfinished { standby: String::new(), active: String::new(), holder: holder() }, false),
+        (SwitchError::Undone { cause: String::new() }, false),
+        (SwitchError::Running { holder: holder(), namespace: String::new() }, true),
+        (SwitchError::Stopped, true),
+        (SwitchError::Prepared(String::new()), true),
+        (unended(&[], &[]), true),
+        (SwitchError::NotEnded { cause: String::new() }, true),
+    ];
+    for (error, may_pass) in cases {
+        assert_eq!(error.may_pass(), may_pass, "{error}");
+    }
+}
+
+#[test]
+fn a_journal_whose_create_met_a_passing_fault_may_pass() {
+    let create =
+        |cause| ClusterError::Create { object: ObjectName::new("ConfigMap", "shop-standby", "journal"), cause };
+    let fault = || Cause::ServerFault { code: 503, message: String::new() };
+    for error in [JournalError::Sure(SureError::Cluster(create(fault()))), JournalError::Cluster(create(fault()))] {
+        assert!(SwitchError::Journal(error).may_pass());
+    }
+}

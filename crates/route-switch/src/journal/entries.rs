@@ -1,0 +1,211 @@
+//! What a switch writes down before it deletes anything: who, where to, and every route as it was.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::route::Acceptance;
+use crate::side::Side;
+use lagoon_task::cluster::ObjectName;
+
+/// The version of the form that this program writes. It reads no later one.
+pub const VERSION: u32 = 1;
+
+/// The first part of a journal, which is read alone by who only wants to know how far the switch is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// The form's version.
+    pub version: u32,
+    /// The switch. A later switch has a greater id.
+    pub switch_id: String,
+    /// How far it is.
+    pub state: State,
+    /// Who carries it out.
+    pub holder: Holder,
+    /// The namespace of the environment that is to become active.
+    pub standby_namespace: String,
+    /// The namespace of the environment that is active before the switch.
+    pub active_namespace: String,
+    /// The parts with the book, by the names of their `ConfigMaps`.
+    pub parts: Vec<String>,
+    /// Which routes moved, once they have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Moved>,
+}
+
+/// How far a switch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Routes may be anywhere; the book tells where each belongs.
+    Moving,
+    /// All routes are where they belong, and Lagoon may not know it yet.
+    Switched,
+    /// The result has been handed to Lagoon.
+    Reported,
+}
+
+/// Who carries out a switch: a task's pod, or the controller for a `HostMigration`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// `Pod` or `HostMigration`.
+    pub kind: String,
+    /// Its name, in the namespace of the journal.
+    pub name: String,
+    /// Its uid; empty when that is not known.
+    #[serde(default)]
+    pub uid: String,
+}
+
+/// The URLs of the routes that moved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Moved {
+    /// Those that moved from the active environment's namespace to the standby's: the site's public ones.
+    pub to_standby: Vec<String>,
+    /// Those that moved from the standby environment's namespace to the active's.
+    pub to_active: Vec<String>,
+}
+
+/// Everything that moves.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Book {
+    /// The routes.
+    pub routes: Vec<RouteEntry>,
+    /// The Secrets that go along.
+    pub secrets: Vec<SecretEntry>,
+    /// cert-manager's Certificates that go along, or go.
+    pub certificates: Vec<CertificateEntry>,
+}
+
+/// A route that moves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteEntry {
+    /// Its kind's name.
+    pub kind: String,
+    /// Where it was before the switch.
+    pub home: Side,
+    /// Its name.
+    pub name: String,
+    /// Whether its copy may be created before it is deleted.
+    pub may_overlap: bool,
+    /// The URLs that it serves.
+    pub urls: Vec<String>,
+    /// The Secrets that it serves its certificates from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
+    /// Who had accepted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acceptances: Vec<Acceptance>,
+    /// Its uid.
+    pub uid: String,
+    /// The version of it that the manifest is of.
+    pub resource_version: String,
+    /// The whole of it.
+    pub manifest: Box<RawValue>,
+}
+
+/// A Secret that goes along with the routes that name it. Its content is never written down.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecretEntry {
+    /// Where it was before the switch.
+    pub home: Side,
+    /// Its name.
+    pub name: String,
+    /// How it goes along.
+    pub way: SecretWay,
+}
+
+/// How a Secret goes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretWay {
+    /// It is created on the other side.
+    Copy,
+    /// It takes the place of an old one there that nothing uses.
+    Replace,
+    /// One of its name comes the other way.
+    Exchange,
+}
+
+/// A Certificate of a route that moves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateEntry {
+    /// Where it was before the switch.
+    pub home: Side,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The Secret that it is for.
+    pub secret: String,
+    /// Whether it is created on the other side; one that a route owns is not, cert-manager makes it anew.
+    pub copied: bool,
+    /// Whether it must make way for one that comes from the other side before the routes have moved.
+    pub exchanged: bool,
+    /// The whole of it.
+    pub manifest: Box<RawValue>,
+}
+
+impl RouteEntry {
+    /// The route's manifest.
+    #[must_use]
+    pub fn object(&self) -> Value {
+        parse(&self.manifest)
+    }
+
+    /// The route in words, like `Ingress "www" (www.example.com)`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let hosts: Vec<&str> =
+            self.urls.iter().map(|url| url.split_once("://").map_or(url.as_str(), |(_, host)| host)).collect();
+        let hosts = if hosts.is_empty() { "no host of its own".to_owned() } else { hosts.join(", ") };
+        lagoon_task::output::escape(&format!("{} \"{}\" ({hosts})", self.kind, self.name))
+    }
+}
+
+impl CertificateEntry {
+    /// The Certificate's manifest.
+    #[must_use]
+    pub fn object(&self) -> Value {
+        parse(&self.manifest)
+    }
+}
+
+impl Holder {
+    /// Names the holder in a sentence.
+    #[must_use]
+    pub fn object_name(&self, namespace: &str) -> ObjectName {
+        ObjectName::new(&self.kind, namespace, &self.name)
+    }
+}
+
+impl Book {
+    /// The URLs that are to move, in the order of the routes.
+    #[must_use]
+    pub fn moved(&self) -> Moved {
+        let of = |home: Side| {
+            let mut urls = Vec::new();
+            for url in self.routes.iter().filter(|route| route.home == home).flat_map(|route| &route.urls) {
+                if !urls.contains(url) {
+                    urls.push(url.clone());
+                }
+            }
+            urls
+        };
+        Moved { to_standby: of(Side::Active), to_active: of(Side::Standby) }
+    }
+}
+
+fn parse(manifest: &RawValue) -> Value {
+    // A raw value is JSON by its type.
+    serde_json::from_str(manifest.get()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! What an object is to look like where it goes. Plain functions on plain data.
+
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+
+use serde_json::{Map, Value, json};
+
+use crate::{labels, route};
+
+/// Fields of `metadata` that the server sets, or that mean nothing in another namespace: an owner is always in the same
+/// namespace as what it owns, and garbage collection would delete a copy that names one elsewhere.
+const NOT_CARRIED: [&str; 10] = [
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// Labels and annotations with these prefixes make cert-manager act. A stand-in must not.
+const CERT_MANAGER: [&str; 3] = ["cert-manager.io/", "acme.cert-manager.io/", "kubernetes.io/tls-acme"];
+
+/// What of an object its author wrote: what is carried from one namespace to the other, unknown fields among it.
+#[must_use]
+pub fn carried(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_remove("status");
+    }
+    if let Some(metadata) = metadata(&mut object) {
+        for field in NOT_CARRIED {
+            metadata.shift_remove(field);
+        }
+    }
+    object
+}
+
+/// The object in its own namespace, as it was before the switch.
+#[must_use]
+pub fn at_home(object: &Value, namespace: &str) -> Value {
+    let mut object = carried(object);
+    if let Some(metadata) = metadata(&mut object) {
+        metadata.insert("namespace".to_owned(), namespace.into());
+    }
+    object
+}
+
+/// A copy of the object on its way back: in its own namespace, and without this switch's label.
+#[must_use]
+pub fn returned(object: &Value, namespace: &str, switch: &str) -> Value {
+    let mut object = at_home(object, namespace);
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut)
+        && labels.get(labels::SWITCH).is_some_and(|label| label == switch)
+    {
+        labels.shift_remove(labels::SWITCH);
+        if labels.is_empty()
+            && let Some(metadata) = metadata(&mut object)
+        {
+            metadata.shift_remove("labels");
+        }
+    }
+    object
+}
+
+/// A copy of the object in the other namespace, which tells by a label which switch made it.
+#[must_use]
+pub fn copied(object: &Value, namespace: &str, switch: &str) -> Value {
+    let mut object = at_home(object, namespace);
+    label(&mut object, labels::SWITCH, switch);
+    object
+}
+
+/// A route in the other namespace, with the labels that it has once the switch is done: no later patch is needed.
+#[must_use]
+pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
+    let mut object = copied(object, to, switch);
+    follow(&mut object, from, to);
+    label(&mut object, labels::MIGRATE, "true");
+    label(&mut object, labels::MIGRATING, "false");
+    label(&mut object, labels::MIGRATED_FROM, from);
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.shift_remove(labels::LEGACY_MIGRATE);
+    }
+    object
+}
+
+/// Has the annotations of a route name things of the namespace that it goes to.
+fn follow(object: &mut Value, from: &str, to: &str) {
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        route::follow(annotations, from, to);
+    }
+}
+
+/// A copy of a route under another name, which serves in its place while its name is taken. It serves its certificates
+/// from the Secrets that `secrets` names in place of the route's own.
+#[must_use]
+pub fn stand_in(
+    object: &Value,
+    namespace: &str,
+    name: &str,
+    switch: &str,
+    secrets: &BTreeMap<String, String>,
+) -> Value {
+    let from = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let mut object = copied(object, namespace, switch);
+    follow(&mut object, from, namespace);
+    if let Some(metadata) = metadata(&mut object) {
+        metadata.insert("name".to_owned(), name.into());
+        metadata.shift_remove("finalizers");
+        metadata.shift_remove("generateName");
+        for place in ["labels", "annotations"] {
+            if let Some(entries) = metadata.get_mut(place).and_then(Value::as_object_mut) {
+                entries.retain(|entry, _| !CERT_MANAGER.iter().any(|prefix| entry.starts_with(prefix)));
+                entries.shift_remove(labels::MIGRATE);
+                entries.shift_remove(labels::LEGACY_MIGRATE);
+            }
+        }
+    }
+    label(&mut object, labels::ROLE, labels::STAND_IN);
+    for entry in object.pointer_mut("/spec/tls").and_then(Value::as_array_mut).into_iter().flatten() {
+        let replacement = entry["secretName"].as_str().and_then(|own| secrets.get(own));
+        if let Some(replacement) = replacement {
+            entry["secretName"] = replacement.as_str().into();
+        }
+    }
+    object
+}
+
+/// A Secret under another name, which keeps its content while its name is taken.
+#[must_use]
+pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
+    let metadata = json!({
+        "name": name,
+        "namespace": namespace,
+        "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
+        // What the Secret itself says of itself, for putting it back in place.
+        "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
+    });
+    with_content_of(secret, &metadata)
+}
+
+/// The Secret that [`parked`] has put aside, under its own name again.
+#[must_use]
+pub fn unparked(parked: &Value) -> Option<Value> {
+    let metadata: Value =
+        serde_json::from_str(parked.pointer("/metadata/annotations")?.get(PARKED_METADATA)?.as_str()?).ok()?;
+    Some(with_content_of(parked, &metadata))
+}
+
+fn with_content_of(secret: &Value, metadata: &Value) -> Value {
+    let mut made = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "type": secret["type"],
+        "data": secret["data"],
+    });
+    if secret["immutable"] == true {
+        made["immutable"] = true.into();
+    }
+    made
+}
+
+const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";
+
+/// A name for what stands in for the object of this kind and name: the same in each run of the switch.
+#[must_use]
+pub fn stand_in_name(switch: &str, kind: &str, name: &str) -> String {
+    let mut hasher = Fnv::default();
+    for part in [kind, name] {
+        hasher.write(part.as_bytes());
+        // No name has such a byte, so no two names run together.
+        hasher.write(&[0xff]);
+    }
+    format!("activestandby-{switch}-{:016x}", hasher.finish())
+}
+
+/// Whether two objects say the same, but for what the server sets and for the labels of a switch.
+#[must_use]
+pub fn say_the_same(one: &Value, other: &Value) -> bool {
+    comparable(one) == comparable(other)
+}
+
+fn comparable(object: &Value) -> Value {
+    let mut object = carried(object);
+    // The API server's lists of its own kinds do not say of each object what it is; a read of one does.
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_remove("apiVersion");
+        fields.shift_remove("kind");
+    }
+    if let Some(metadata) = metadata(&mut object) {
+        for place in ["labels", "annotations"] {
+            let entries = metadata.get_mut(place).and_then(Value::as_object_mut);
+            let empty = entries.is_none_or(|entries| {
+                let ours = [labels::SWITCH, labels::MIGRATING, labels::MIGRATED_FROM];
+                entries.retain(|entry, _| !ours.contains(&entry.as_str()));
+                entries.is_empty()
+            });
+            if empty {
+                metadata.shift_remove(place);
+            }
+        }
+    }
+    object
+}
+
+/// Whether two Secrets hold the same.
+#[must_use]
+pub fn same_content(one: &Value, other: &Value) -> bool {
+    content(one) == content(other)
+}
+
+/// A Secret's type and data; a Secret without data is one with no data.
+fn content(secret: &Value) -> (&Value, Option<&Map<String, Value>>) {
+    (&secret["type"], secret["data"].as_object().filter(|data| !data.is_empty()))
+}
+
+fn metadata(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    object.get_mut("metadata").and_then(Value::as_object_mut)
+}
+
+fn label(object: &mut Value, name: &str, value: &str) {
+    let Some(metadata) = metadata(object) else { return };
+    let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+    if !labels.is_object() {
+        *labels = json!({});
+    }
+    if let Some(labels) = labels.as_object_mut() {
+        labels.insert(name.to_owned(), value.into());
+    }
+}
+
+/// FNV-1a: the same in every run and version of this program, which the standard library's hasher does not promise.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

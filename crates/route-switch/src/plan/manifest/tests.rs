@@ -1,0 +1,284 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixtures::{ACTIVE, STANDBY, annotated, http_route, ingress, served_from, with};
+use lagoon_task::environment::{is_dns_label, is_dns_subdomain};
+
+mod property;
+
+const SWITCH: &str = "0mzvq8k2p-a1b2c";
+
+/// A route as a server shows it, with all that a server and others add.
+fn as_the_server_shows_it() -> Value {
+    let object = annotated(ingress("www"), "example.com/note", "keep me");
+    let object = with(object, &["metadata", "labels", labels::LEGACY_MIGRATE], "true");
+    let object = with(object, &["metadata", "labels", "app"], "shop");
+    let object = with(object, &["metadata", "namespace"], STANDBY);
+    let object = with(object, &["metadata", "creationTimestamp"], "2026-01-01T00:00:00Z");
+    let object = with(object, &["metadata", "generation"], 4);
+    let object = with(object, &["metadata", "selfLink"], "/apis/x");
+    let object = with(object, &["metadata", "deletionTimestamp"], "2026-01-01T00:00:00Z");
+    let object = with(object, &["metadata", "deletionGracePeriodSeconds"], 0);
+    let object = with(object, &["metadata", "managedFields"], json!([{ "manager": "helm" }]));
+    let object = with(object, &["metadata", "ownerReferences"], json!([{ "kind": "Shop", "name": "x", "uid": "u" }]));
+    let object = with(object, &["metadata", "finalizers"], json!(["ingress.k8s.aws/resources"]));
+    let object = with(object, &["metadata", "unknown"], json!({ "a": [1, 2.5, null] }));
+    let object = with(object, &["spec", "unknown"], json!({ "b": "c" }));
+    let object = with(object, &["unknown"], "top");
+    with(object, &["status"], json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] } }))
+}
+
+/// A Secret with all that a Secret may have.
+fn secret() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "www-tls",
+            "namespace": STANDBY,
+            "uid": "u",
+            "resourceVersion": "7",
+            "labels": { "controller.cert-manager.io/fao": "true" },
+            "annotations": { "cert-manager.io/certificate-name": "www-tls", "quote": "a \"b\" \\ c" },
+        },
+        "type": "kubernetes.io/tls",
+        "data": { "tls.crt": "QQ==", "tls.key": "Qg==" },
+    })
+}
+
+#[test]
+fn what_the_server_sets_is_not_carried_and_everything_else_is() {
+    let carried = carried(&as_the_server_shows_it());
+    let metadata = carried["metadata"].as_object().unwrap();
+    let fields: Vec<&str> = metadata.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["name", "labels", "annotations", "finalizers", "unknown"]);
+    assert_eq!(carried["metadata"]["annotations"], json!({ "example.com/note": "keep me" }));
+    assert_eq!(carried["metadata"]["unknown"], json!({ "a": [1, 2.5, null] }));
+    assert_eq!(carried["spec"], as_the_server_shows_it()["spec"]);
+    assert_eq!(carried["unknown"], "top");
+    assert!(carried.get("status").is_none());
+}
+
+#[test]
+fn a_route_on_its_way_has_the_labels_that_it_has_once_the_switch_is_done() {
+    let moved = moved(&as_the_server_shows_it(), STANDBY, ACTIVE, SWITCH);
+    assert_eq!(
+        moved["metadata"]["labels"],
+        json!({
+            "activestandby.lagoon.sh/migrate": "true",
+            "app": "shop",
+            "activestandby.lagoon.sh/switch": SWITCH,
+            "activestandby.lagoon.sh/migrating": "false",
+            "activestandby.lagoon.sh/migrated-from": STANDBY,
+        })
+    );
+    assert_eq!(moved["metadata"]["namespace"], ACTIVE);
+    assert_eq!(moved["metadata"]["name"], "www");
+    assert_eq!(moved["spec"], as_the_server_shows_it()["spec"]);
+    assert!(say_the_same(&moved, &with(moved.clone(), &["metadata", "labels", labels::SWITCH], "another")));
+}
+
+#[test]
+fn what_upstreams_image_leaves_on_a_route_is_replaced() {
+    let labels = json!({
+        labels::MIGRATE: "true", labels::MIGRATING: "true", labels::MIGRATED_FROM: "elsewhere", labels::SWITCH: "earlier",
+    });
+    let moved = moved(&with(ingress("www"), &["metadata", "labels"], labels), STANDBY, ACTIVE, SWITCH);
+    assert_eq!(
+        moved["metadata"]["labels"],
+        json!({
+            labels::MIGRATE: "true", labels::MIGRATING: "false", labels::MIGRATED_FROM: STANDBY, labels::SWITCH: SWITCH,
+        })
+    );
+}
+
+#[test]
+fn at_home_a_route_is_what_it_was() {
+    let original = as_the_server_shows_it();
+    let home = at_home(&original, STANDBY);
+    assert!(say_the_same(&home, &original));
+    assert_eq!(home["metadata"]["namespace"], STANDBY);
+    assert_eq!(home["metadata"]["labels"], original["metadata"]["labels"], "an earlier switch's label stays");
+}
+
+#[test]
+fn a_copy_that_comes_back_says_what_the_original_said() {
+    let no_labels = with(secret(), &["metadata"], json!({ "name": "www-tls" }));
+    let empty_labels = with(secret(), &["metadata", "labels"], json!({}));
+    for original in [secret(), no_labels, empty_labels, as_the_server_shows_it()] {
+        let back = returned(&copied(&original, ACTIVE, SWITCH), STANDBY, SWITCH);
+        assert!(say_the_same(&back, &original), "{back}");
+        assert!(same_content(&back, &original));
+        assert_eq!(back["metadata"]["namespace"], STANDBY);
+        assert_eq!(back.pointer("/metadata/labels/activestandby.lagoon.sh~1switch"), None);
+        assert_ne!(back["metadata"].get("labels"), Some(&json!({})), "labels that the copy brought go with it");
+    }
+}
+
+#[test]
+fn another_switchs_label_stays_on_what_comes_back() {
+    let labelled = with(secret(), &["metadata", "labels", labels::SWITCH], "another");
+    let back = returned(&labelled, STANDBY, SWITCH);
+    assert_eq!(back["metadata"]["labels"][labels::SWITCH], "another");
+}
+
+#[test]
+fn a_stand_in_serves_the_same_under_another_name_and_is_nobodys_business_but_the_switchs() {
+    let original = served_from(as_the_server_shows_it(), &["www-tls", "other-tls"]);
+    let original = annotated(original, "cert-manager.io/cluster-issuer", "letsencrypt");
+    let original = annotated(original, "acme.cert-manager.io/http01-edit-in-place", "true");
+    let original = annotated(original, "kubernetes.io/tls-acme", "true");
+    let original = with(original, &["metadata", "labels", "cert-manager.io/x"], "y");
+    let original = with(original, &["metadata", "generateName"], "www-");
+    let secrets = BTreeMap::from([("www-tls".to_owned(), "aside".to_owned())]);
+    let stand_in = stand_in(&original, ACTIVE, "another-name", SWITCH, &secrets);
+    assert_eq!(
+        stand_in["metadata"],
+        json!({
+            "name": "another-name",
+            "labels": { "app": "shop", labels::SWITCH: SWITCH, labels::ROLE: labels::STAND_IN },
+            "annotations": { "example.com/note": "keep me" },
+            "unknown": { "a": [1, 2.5, null] },
+            "namespace": ACTIVE,
+        })
+    );
+    assert_eq!(stand_in["spec"]["rules"], original["spec"]["rules"]);
+    assert_eq!(stand_in["spec"]["tls"], json!([{ "secretName": "aside" }, { "secretName": "other-tls" }]));
+    let route = crate::fixtures::read(&stand_in, ACTIVE);
+    assert!(route.is_stand_in() && !route.migrates() && route.manifest.is_none());
+    assert_eq!(route.switch(), Some(SWITCH));
+}
+
+#[test]
+fn a_stand_in_for_an_http_route_needs_no_secrets() {
+    let stand_in = stand_in(&http_route("www"), ACTIVE, "another-name", SWITCH, &BTreeMap::new());
+    assert_eq!(stand_in["spec"], http_route("www")["spec"]);
+}
+
+#[test]
+fn a_secret_that_was_put_aside_keeps_all_that_it_says() {
+    let aside = parked(&secret(), ACTIVE, "aside", SWITCH);
+    assert_eq!(aside["metadata"]["name"], "aside");
+    assert_eq!(aside["metadata"]["namespace"], ACTIVE);
+    assert_eq!(aside["metadata"]["labels"], json!({ labels::SWITCH: SWITCH, labels::ROLE: labels::STAND_IN }));
+    let annotations = aside["metadata"]["annotations"].as_object().unwrap();
+    assert_eq!(annotations.len(), 1, "cert-manager must not take it for one of its own: {annotations:?}");
+    assert!(same_content(&aside, &secret()));
+    let back = unparked(&aside).unwrap();
+    assert!(say_the_same(&back, &secret()), "{back}");
+    assert_eq!(back["metadata"]["name"], "www-tls");
+}
+
+#[test]
+fn an_immutable_secret_that_was_put_aside_is_immutable_again() {
+    let original = with(secret(), &["immutable"], true);
+    let aside = parked(&original, ACTIVE, "aside", SWITCH);
+    assert!(say_the_same(&unparked(&aside).unwrap(), &original));
+    assert_eq!(unparked(&parked(&secret(), ACTIVE, "aside", SWITCH)).unwrap().get("immutable"), None);
+}
+
+#[test]
+fn what_was_not_put_aside_cannot_be_put_back() {
+    let key = "activestandby.lagoon.sh/metadata";
+    for (annotation, value) in [("other", "{}"), (key, ""), (key, "{"), (key, "\u{0}")] {
+        assert_eq!(unparked(&annotated(secret(), annotation, value)), None, "{annotation} {value:?}");
+    }
+    for malformed in [json!(null), json!([]), json!({ "metadata": { "annotations": [] } })] {
+        assert_eq!(unparked(&malformed), None, "{malformed}");
+    }
+}
+
+#[test]
+fn the_name_of_a_stand_in_is_the_same_in_every_run_and_version() {
+    assert_eq!(stand_in_name(SWITCH, "Ingress", "www"), "activestandby-0mzvq8k2p-a1b2c-dda9d5a32ce23209");
+    let all = [("s", "Ingress", "www"), ("t", "Ingress", "www"), ("s", "Secret", "www"), ("s", "Ingress", "ww")];
+    let names: std::collections::BTreeSet<String> =
+        all.iter().map(|(switch, kind, name)| stand_in_name(switch, kind, name)).collect();
+    assert_eq!(names.len(), all.len(), "{names:?}");
+    assert_ne!(stand_in_name("s", "ab", "c"), stand_in_name("s", "a", "bc"));
+}
+
+#[test]
+fn two_objects_say_the_same_whatever_the_server_and_a_switch_write() {
+    let original = as_the_server_shows_it();
+    let same = [
+        with(original.clone(), &["status"], json!({})),
+        with(original.clone(), &["metadata", "resourceVersion"], "8"),
+        with(original.clone(), &["metadata", "labels", labels::SWITCH], SWITCH),
+        with(original.clone(), &["metadata", "labels", labels::MIGRATING], "false"),
+        with(original.clone(), &["metadata", "labels", labels::MIGRATED_FROM], ACTIVE),
+    ];
+    for other in same {
+        assert!(say_the_same(&original, &other), "{other}");
+    }
+    let different = [
+        with(original.clone(), &["spec", "ingressClassName"], "nginx"),
+        with(original.clone(), &["metadata", "labels", "app"], "blog"),
+        with(original.clone(), &["metadata", "labels", labels::MIGRATE], "false"),
+        annotated(original.clone(), "example.com/note", "changed"),
+        with(original.clone(), &["metadata", "finalizers"], json!([])),
+    ];
+    for other in different {
+        assert!(!say_the_same(&original, &other), "{other}");
+    }
+}
+
+#[test]
+fn an_object_of_a_list_is_the_same_as_a_read_of_it() {
+    let mut of_a_list = as_the_server_shows_it();
+    of_a_list.as_object_mut().unwrap().retain(|field, _| field != "kind" && field != "apiVersion");
+    assert!(say_the_same(&of_a_list, &as_the_server_shows_it()));
+}
+
+#[test]
+fn no_labels_are_the_same_as_empty_ones() {
+    let bare = with(secret(), &["metadata"], json!({ "name": "x" }));
+    let empty = with(secret(), &["metadata"], json!({ "name": "x", "labels": {}, "annotations": {} }));
+    assert!(say_the_same(&bare, &empty));
+}
+
+#[test]
+fn secrets_are_told_apart_by_type_and_data_alone() {
+    let same = [
+        with(secret(), &["metadata", "labels"], json!({ "a": "b" })),
+        with(secret(), &["data"], json!({ "tls.key": "Qg==", "tls.crt": "QQ==" })),
+    ];
+    for other in same {
+        assert!(same_content(&secret(), &other), "{other}");
+    }
+    let different = [
+        with(secret(), &["type"], "Opaque"),
+        with(secret(), &["data", "tls.key"], "Qw=="),
+        with(secret(), &["data", "more"], ""),
+        with(secret(), &["data"], json!({})),
+    ];
+    for other in different {
+        assert!(!same_content(&secret(), &other), "{other}");
+    }
+    let empty = with(secret(), &["data"], json!({}));
+    assert!(same_content(&empty, &with(secret(), &["data"], json!(null))));
+}
+
+#[test]
+fn annotations_that_name_the_old_namespace_name_the_new_one() {
+    let route = json!({ "metadata": { "name": "www", "namespace": "shop-main", "annotations": {
+        "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-main/authority",
+        "nginx.ingress.kubernetes.io/auth-secret": "passwords",
+        "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
+        "example.com/note": "shop-main/authority",
+    } } });
+    let names = BTreeMap::new();
+    for moved in
+        [moved(&route, "shop-main", "shop-develop", "s1"), stand_in(&route, "shop-develop", "other", "s1", &names)]
+    {
+        assert_eq!(
+            moved["metadata"]["annotations"],
+            json!({
+                "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-develop/authority",
+                "nginx.ingress.kubernetes.io/auth-secret": "passwords",
+                "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
+                "example.com/note": "shop-main/authority",
+            })
+        );
+    }
+}

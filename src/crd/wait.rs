@@ -1,0 +1,252 @@
+//! Creating the object and following it to its end, whatever the connection does meanwhile.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::core::Request;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::crd::conditions::{Observed, Phase, Shown};
+use crate::crd::request::Requested;
+use hostmigration::{HostMigration, KIND};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, ConnectError, ObjectName, PATIENCE};
+use lagoon_task::context::Context;
+
+/// The server ends a watch after this long; below the 295 s that kube allows.
+const WATCH_SECONDS: u32 = 290;
+
+/// The server sends a bookmark about once a minute; a watch that brings nothing for longer is taken for broken.
+const WATCH_SILENCE: Duration = Duration::from_secs(100);
+
+/// A create whose answer was lost is sent this often in all.
+const CREATE_ATTEMPTS: u32 = 5;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the waiting ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The controller has said how the switch ended.
+    Finished(Phase),
+    /// The object is gone.
+    Deleted,
+    /// The time is up.
+    TimedOut,
+    /// The task was asked to stop.
+    Stopped,
+}
+
+/// The object that the task waits for.
+pub(super) struct Waiting<'a> {
+    task: &'a Context,
+    requested: &'a Requested,
+    cluster: &'a Cluster,
+    api: Api<DynamicObject>,
+    /// Tells our object from a later one of the same name.
+    uid: Option<String>,
+    /// Where the next watch starts.
+    resource_version: String,
+    observed: Observed,
+    shown: Shown,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn new(task: &'a Context, requested: &'a Requested) -> Result<Self, ConnectError> {
+        let cluster = task.cluster()?;
+        let resource = ApiResource::erase::<HostMigration>(&());
+        let api = Api::namespaced_with(cluster.client(), &requested.namespace, &resource);
+        let (observed, shown) = (Observed::default(), Shown::default());
+        Ok(Self { task, requested, cluster, api, uid: None, resource_version: String::new(), observed, shown })
+    }
+
+    /// What is known of the object.
+    pub(super) fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// The object, for a sentence.
+    pub(super) fn object_name(&self) -> ObjectName {
+        ObjectName::new(KIND, &self.requested.namespace, &self.requested.name)
+    }
+
+    /// Creates the object. One that is there already and asks for the same switch is taken for ours: an earlier run
+    /// of this task made it, or this one did and the answer was lost.
+    pub(super) async fn create(&mut self) -> Result<(), ClusterError> {
+        let object = match self.try_create().await {
+            Err(ClusterError::Create { cause: Cause::AlreadyExists, object }) => match self.read().await?.0 {
+                Some(existing) if self.requested.is_same_as(&as_value(&existing)) => {
+                    self.task.say(format!("{object} is there already and asks for the same switch: going on with it."));
+                    existing
+                }
+                // Gone again, or another one: either way not ours.
+                _ => return Err(ClusterError::Create { object, cause: Cause::AlreadyExists }),
+            },
+            other => other?,
+        };
+        let version = object.metadata.resource_version.clone().unwrap_or_default();
+        self.uid.clone_from(&object.metadata.uid);
+        self.task.step(format!(
+            "{} is in place. Waiting for the cluster's controller to move the routes.",
+            self.object_name()
+        ));
+        self.take(&object, version);
+        Ok(())
+    }
+
+    /// Sends the create, again when its answer was lost: a second one is refused if the first was carried out.
+    async fn try_create(&self) -> Result<DynamicObject, ClusterError> {
+        let mut attempt = 1;
+        loop {
+            let error = |cause| ClusterError::Create { object: self.object_name(), cause };
+            let result = self.cluster.call(error, self.send_create()).await;
+            match result {
+                Err(error)
+                    if attempt < CREATE_ATTEMPTS && error.cause().may_pass() && !error.cause().nothing_was_done() =>
+                {
+                    self.task.say(format!("{error}. Trying again."));
+                    tokio::time::sleep(pause(attempt)).await;
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The request itself, with the object as the payload has it: a typed object would drop fields it does not know.
+    async fn send_create(&self) -> kube::Result<DynamicObject> {
+        let body = serde_json::to_vec(&self.requested.object).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(self.api.resource_url()).create(&PostParams::default(), body);
+        self.cluster.client().request(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// The object and the version of the list it came in.
+    ///
+    /// A list of one and not a get, because a watch can start from the version of a list at any time. The version of
+    /// an object that has not changed for long is too old for that once the server has been restarted.
+    async fn read(&self) -> Result<(Option<DynamicObject>, String), ClusterError> {
+        let error = |cause| ClusterError::Read { object: self.object_name(), cause };
+        let parameters = ListParams::default().fields(&self.only_this());
+        let list = self.cluster.call(error, self.api.list(&parameters)).await?;
+        let version = list.metadata.resource_version.unwrap_or_default();
+        Ok((list.items.into_iter().next(), version))
+    }
+
+    fn only_this(&self) -> String {
+        format!("metadata.name={}", self.requested.name)
+    }
+
+    /// Follows the object until the controller has ended the switch or the object is gone. A broken watch is followed
+    /// by a look at the object and another watch. An error that will not pass by itself is still given the usual
+    /// patience, since a server that has just been restarted may not know its resources and rights yet.
+    pub(super) async fn until_it_ends(&mut self) -> Result<Ended, ClusterError> {
+        let mut failures = 0;
+        let mut trouble_since: Option<Instant> = None;
+        while self.ended().is_none() {
+            let started = Instant::now();
+            let followed = self.follow().await;
+            match followed {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => trouble_since = None,
+                Err(error) => {
+                    let since = *trouble_since.get_or_insert(started);
+                    if !error.cause().may_pass() && since.elapsed() >= PATIENCE {
+                        return Err(error);
+                    }
+                    self.task.say(format!("{error}. Going on."));
+                }
+            }
+            failures = if started.elapsed() < LONGEST_PAUSE { failures + 1 } else { 0 };
+            tokio::time::sleep(pause(failures)).await;
+        }
+        Ok(self.ended().unwrap_or(Ended::Deleted))
+    }
+
+    /// One watch and, when it ends early, a look at the object.
+    async fn follow(&mut self) -> Result<Option<Ended>, ClusterError> {
+        match self.watch().await {
+            Ok(Some(ended)) => return Ok(Some(ended)),
+            Ok(None) => {}
+            Err(error) if *error.cause() == Cause::Expired => {}
+            Err(error) => self.task.say(format!("{error}. Looking again.")),
+        }
+        let gone = self.look().await?;
+        Ok(self.ended().or(gone.then_some(Ended::Deleted)))
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        match self.observed.phase() {
+            Phase::Waiting => None,
+            phase => Some(Ended::Finished(phase)),
+        }
+    }
+
+    /// One watch, from where the last one stopped until it ends or brings the end of the switch.
+    async fn watch(&mut self) -> Result<Option<Ended>, ClusterError> {
+        let object = self.object_name();
+        let error = |cause| ClusterError::Watch { object: object.clone(), cause };
+        let parameters = WatchParams::default().fields(&self.only_this()).timeout(WATCH_SECONDS);
+        let version = self.resource_version.clone();
+        let api = self.api.clone();
+        let events = self.cluster.call(error, api.watch(&parameters, &version)).await?;
+        let mut events = pin!(events);
+        // Silence ends the watch like its regular end does.
+        while let Ok(Some(event)) = tokio::time::timeout(WATCH_SILENCE, events.next()).await {
+            match event {
+                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) if self.is_ours(&object) => {
+                    let version = object.metadata.resource_version.clone().unwrap_or_default();
+                    self.take(&object, version);
+                }
+                Ok(WatchEvent::Deleted(object)) if self.is_ours(&object) => {
+                    // What the controller wrote last still counts.
+                    self.take(&object, String::new());
+                    return Ok(Some(self.ended().unwrap_or(Ended::Deleted)));
+                }
+                Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)) => {}
+                Ok(WatchEvent::Bookmark(bookmark)) => self.resource_version = bookmark.metadata.resource_version,
+                Ok(WatchEvent::Error(status)) => return Err(error(Cause::from(status.as_ref()))),
+                Err(failure) => return Err(error(Cause::from(&failure))),
+            }
+            if let Some(ended) = self.ended() {
+                return Ok(Some(ended));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the object between two watches; answers whether it is gone.
+    async fn look(&mut self) -> Result<bool, ClusterError> {
+        match self.read().await? {
+            (Some(object), version) if self.is_ours(&object) => {
+                self.take(&object, version);
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    fn is_ours(&self, object: &DynamicObject) -> bool {
+        object.metadata.uid == self.uid
+    }
+
+    /// Takes over what `object` says, and tells the user what is new.
+    fn take(&mut self, object: &DynamicObject, version: String) {
+        self.observed = Observed::from_object(&as_value(object));
+        self.resource_version = version;
+        for condition in self.shown.fresh(&self.observed) {
+            self.task.step(format!("Controller: {}", condition.in_words()));
+        }
+    }
+}
+
+/// The object's own part; `metadata` is not of interest here.
+fn as_value(object: &DynamicObject) -> Value {
+    object.data.clone()
+}
+
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(100).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
+}
