@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
+use hostmigration::{self, HostMigration};
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
-use lagoon_task::hostmigration::{self, HostMigration};
 use lagoon_task_testing::{ControlPlane, LagoonEnvironment, Launcher};
 use serde_json::json;
 

@@ -34,7 +34,7 @@ fn quoted(document: &str, heading: &str) -> Vec<String> {
 
 #[test]
 fn the_sentences_that_operators_look_up_are_those_of_the_log() {
-    let sources = sources(Path::new("src"));
+    let sources = ["src", "crates"].map(|folder| sources(Path::new(folder))).concat();
     let sentences = quoted(include_str!("../docs/install.md"), "## When it does not work");
     assert!(sentences.len() > 5, "{sentences:?}");
     for sentence in sentences {
@@ -99,7 +99,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn every_public_item_of_the_kit_has_an_example() {
     let mut missing = Vec::new();
-    for folder in ["src/task", "src/lagoon"].map(Path::new).into_iter().filter(|folder| folder.exists()) {
+    for folder in ["crates/lagoon-task/src"].map(Path::new) {
         for file in files(folder) {
             let source = fs::read_to_string(&file).unwrap();
             missing.extend(without_example(&source).into_iter().map(|line| format!("{}: {line}", file.display())));
@@ -132,8 +132,34 @@ fn the_transcript_follows_the_guide_word_by_word() {
 
 #[test]
 fn the_readme_shows_the_smallest_task_as_it_is() {
-    let source = include_str!("../examples/hello_task.rs");
+    let source = include_str!("../crates/lagoon-task/examples/hello_task.rs");
     let code = source.lines().skip_while(|line| line.starts_with("//!") || line.is_empty());
     let code: Vec<&str> = code.collect();
     assert!(include_str!("../README.md").contains(&code.join("\n")), "{code:#?}");
+}
+
+#[test]
+fn every_row_of_the_documented_comparison_names_a_test_that_exists() {
+    let tests = [
+        include_str!("../crates/lagoon-task/src/redaction/tests.rs"),
+        include_str!("../crates/lagoon-task/src/redaction/stream/tests.rs"),
+        include_str!("../crates/lagoon-task/src/redaction/heuristics/tests.rs"),
+        include_str!("../crates/lagoon-task/src/output/register/tests.rs"),
+        include_str!("../crates/lagoon-task/src/report/tests.rs"),
+        include_str!("../crates/lagoon-task/tests/outcome.rs"),
+    ];
+    let page = include_str!("../docs/redaction.md");
+    let compared = page.split("## Compared").nth(1).unwrap().split("## What is not found").next().unwrap();
+    let rows: Vec<&str> = compared.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let mut names = last.split('`').skip(1).step_by(2).peekable();
+        assert!(names.peek().is_some() || last.ends_with("the same"), "{row}");
+        for name in names {
+            let exists =
+                |source: &&str| source.contains(&format!("fn {name}(")) || source.contains(&format!("(\"{name}\", "));
+            assert!(tests.iter().any(exists), "{name}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! way, with the controller, and back in the direct way.
 //!
 //! ```text
-//! cargo run --release --example demo [-- [--keep] [--container NAME]]
+//! cargo run --example demo [-- [--keep] [--container NAME]]
 //! ```
 //!
 //! `--keep` leaves the control plane up until Enter or Ctrl-C and prints a kubeconfig for it. `--container` runs the
@@ -15,8 +15,7 @@ mod site;
 use std::error::Error;
 use std::process::ExitCode;
 
-use lagoon_task::hostmigration;
-use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Program};
+use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Program, built};
 use serde_json::{Value, json};
 
 use show::headline;
@@ -40,10 +39,9 @@ async fn main() -> ExitCode {
 /// Runs the demo; answers whether Lagoon would have recorded both switches.
 async fn demo() -> Result<bool, Box<dyn Error>> {
     let arguments = Arguments::parse()?;
-    let programs = programs::build()?;
     let task = match arguments.container {
         Some(container) => Program::Container(container),
-        None => Program::Binary(programs.task),
+        None => Program::Binary(built("activestandby")?),
     };
 
     headline("A Kubernetes API server of its own");
@@ -59,7 +57,7 @@ async fn demo() -> Result<bool, Box<dyn Error>> {
     site.show().await?;
 
     headline("The CRD way: somebody presses \"switch\"");
-    let controller = programs::start_controller(&control_plane, &programs.controller).await?;
+    let controller = programs::start_controller(&control_plane, &built("hostmigration-controller")?).await?;
     println!("The controller runs as pod {} in namespace lagoon.", controller.pod_name());
     let crd = crd_payload(&site.active);
     let there = switch(&launcher, &site.standby, &site.active, &task, &crd).await?;

@@ -1,36 +1,13 @@
-//! The programs that the demo shows.
+//! The controller, as an operator installs it.
 
 use std::error::Error;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use lagoon_task_testing::{ControlPlane, LagoonEnvironment, Launcher, Running};
 
 /// Where the controller runs, as its manifest says.
 const NAMESPACE: &str = "lagoon";
-
-/// Their binaries.
-pub struct Programs {
-    pub task: PathBuf,
-    pub controller: PathBuf,
-}
-
-/// Builds the binaries as this demo was built, and answers where they are: beside the folder of the examples.
-pub fn build() -> Result<Programs, Box<dyn Error>> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--bin", "activestandby", "--bin", "hostmigration-controller"]);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    if !cargo.status()?.success() {
-        return Err("The task and the controller could not be built.".into());
-    }
-    let examples = std::env::current_exe()?;
-    let folder = examples.parent().and_then(Path::parent).ok_or("The demo runs from a strange place.")?;
-    Ok(Programs { task: folder.join("activestandby"), controller: folder.join("hostmigration-controller") })
-}
 
 /// Installs the controller as an operator does, and starts it with the rights that it gets by that.
 pub async fn start_controller<'bench>(

@@ -5,8 +5,8 @@ use lagoon_task_testing::{CERT_MANAGER, ControlPlane, Fault, FaultProxy, Passing
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::bench::new_control_plane;
-use crate::shop::{INGRESSES, SECRETS, Shop};
+use switch_testing::new_control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop};
 
 const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
 

@@ -11,7 +11,8 @@ use kube::api::{Api, DeleteParams, PostParams, WatchEvent, WatchParams};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished};
 use serde_json::{Value, json};
 
-use crate::bench::{Site, completed, condition, control_plane, until};
+use lagoon_task_testing::until;
+use switch_testing::{Site, completed, condition, control_plane};
 
 const NAME: &str = "host-migration-a1b2c3";
 

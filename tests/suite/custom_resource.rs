@@ -1,12 +1,12 @@
 //! The definition in `crds/`: what it accepts, and that it is the one from the types.
 
+use hostmigration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use lagoon_task::hostmigration;
 use serde_json::{Value, json};
 
-use crate::bench::{Site, completed, control_plane};
+use switch_testing::{Site, completed, control_plane};
 
 #[test]
 fn the_file_in_crds_is_not_stale() {

@@ -1,7 +1,7 @@
 //! The direct way, from the launch of the pod to the annotation.
 
-use crate::bench::control_plane;
-use crate::shop::Shop;
+use switch_testing::Shop;
+use switch_testing::control_plane;
 
 #[tokio::test]
 async fn routes_and_secrets_change_places_and_lagoon_gets_the_result() {

@@ -11,9 +11,9 @@ use kube::Api;
 use lagoon_task_testing::{Finished, HostGuard, Request, ingress};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
 use crate::evidence::{journals, writes};
-use crate::shop::{INGRESSES, Shop};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, Shop};
 
 async fn run(shop: &Shop<'_>, dry_run: Value) -> Finished {
     let mut payload = shop.payload();

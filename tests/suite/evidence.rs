@@ -2,7 +2,7 @@
 
 use lagoon_task_testing::{Finished, Request};
 
-use crate::shop::{CONFIG_MAPS, Shop};
+use switch_testing::{CONFIG_MAPS, Shop};
 
 /// The requests that changed something, or would have if they had been allowed. Questions that are sent as creates are
 /// none, nor is the progress label on the task's own pod.

@@ -8,9 +8,10 @@ use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, HostGuard, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, held_or_ended, until};
 use crate::history::Recording;
-use crate::shop::{SECRETS, Shop, host};
+use lagoon_task_testing::{held_or_ended, until};
+use switch_testing::control_plane;
+use switch_testing::{SECRETS, Shop, host};
 
 /// What is in each environment before the switch.
 #[derive(Clone, Default)]
@@ -186,7 +187,7 @@ async fn killed_at(stock: &Stock, project: &str, number: usize, guarded: bool) -
     let plan = move |passing: &Passing| if passing.number == number { Fault::AnswerHeld } else { Fault::None };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = held_or_ended(&proxy, &mut running).await;
+    let held = held_or_ended(&proxy, &mut running).await.unwrap();
     running.signal("KILL").await.unwrap();
     running.finish().await.unwrap();
     until(|| proxy.held() == 0).await;
@@ -274,7 +275,7 @@ async fn without_rights_at(stock: &Stock, project: &str, number: usize, guarded:
     let recording = Recording::start(&shop).await;
     let proxy = FaultProxy::start(shop.control_plane, at_write(number, Fault::RequestHeld)).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = held_or_ended(&proxy, &mut running).await;
+    let held = held_or_ended(&proxy, &mut running).await.unwrap();
     shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
     proxy.release();
     let first = running.finish().await.unwrap();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ReservedPort};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ReservedPort, first};
 
-use crate::bench::{Site, completed, control_plane, new_control_plane, until};
+use lagoon_task_testing::until;
+use switch_testing::{Site, completed, control_plane, new_control_plane};
 
 const NAME: &str = "host-migration-f4u5l6";
 
@@ -22,22 +23,6 @@ async fn switch_with(
     let running = task.launch().await.unwrap();
     let finished = site.complete_and_finish(NAME, running).await;
     (finished, proxy.injected())
-}
-
-/// A plan that injects `fault` into the first `times` requests that `wanted` accepts.
-pub fn first(
-    times: usize,
-    fault: Fault,
-    wanted: fn(&Passing) -> bool,
-) -> impl FnMut(&Passing) -> Fault + Send + 'static {
-    let mut left = times;
-    move |passing| {
-        if left == 0 || !wanted(passing) {
-            return Fault::None;
-        }
-        left -= 1;
-        fault
-    }
 }
 
 fn is_create(passing: &Passing) -> bool {

@@ -6,9 +6,10 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing, Running, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, until};
 use crate::evidence::journals;
-use crate::shop::{INGRESSES, SECRETS, Shop};
+use lagoon_task_testing::until;
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop};
 
 /// A site whose active environment has `www`, which goes only when the test lets it.
 async fn shop(project: &str) -> Shop<'static> {

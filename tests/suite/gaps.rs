@@ -4,9 +4,9 @@ use http::Method;
 use lagoon_task_testing::{Fault, FaultProxy, Finished, HostGuard, Passing, Request, ingress};
 use serde_json::json;
 
-use crate::bench::control_plane;
 use crate::evidence::{journals, steps, writes};
-use crate::shop::{INGRESSES, Shop};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, Shop};
 
 /// A site with one route in each environment.
 async fn one_each<'bench>(project: &str) -> Shop<'bench> {

@@ -13,7 +13,7 @@ use lagoon_task_testing::{ingress, tls_secret};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::shop::Shop;
+use switch_testing::Shop;
 
 /// The name of what is created last, so that each watch knows when it has seen everything.
 const END: &str = "end-of-history";

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
-use crate::bench::{held_or_ended, new_control_plane, until};
-use crate::shop::Shop;
+use lagoon_task_testing::{held_or_ended, until};
+use switch_testing::Shop;
+use switch_testing::new_control_plane;
 
 const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
 
@@ -307,7 +308,7 @@ async fn waits_again<'bench>(shop: &Shop<'bench>) -> (FaultProxy, Running<'bench
 
     let proxy = FaultProxy::start(shop.control_plane, first(Passing::is_watch)).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let waits = held_or_ended(&proxy, &mut running).await.is_some();
+    let waits = held_or_ended(&proxy, &mut running).await.unwrap().is_some();
     assert!(waits, "{}", running.finish().await.unwrap().log);
     (proxy, running)
 }

@@ -10,8 +10,9 @@ use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished};
 use serde_json::Value;
 
-use crate::bench::{control_plane, held_or_ended, until};
-use crate::shop::{INGRESSES, SECRETS, Shop, host};
+use lagoon_task_testing::{held_or_ended, until};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop, host};
 
 /// Switches that are interrupted at once.
 const AT_ONCE: usize = 6;
@@ -41,7 +42,7 @@ async fn kill_after(control_plane: &ControlPlane, number: usize) -> usize {
     };
     let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = held_or_ended(&proxy, &mut running).await;
+    let held = held_or_ended(&proxy, &mut running).await.unwrap();
     if held.is_some() {
         running.signal("KILL").await.unwrap();
         running.exit().await.unwrap();

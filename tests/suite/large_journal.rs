@@ -6,12 +6,13 @@ use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, ListParams, Patch, PatchParams};
-use lagoon_task::switch::journal::unpack;
 use lagoon_task_testing::{Fault, FaultProxy, Passing, ingress, tls_secret};
+use route_switch::journal::unpack;
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, until};
-use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+use lagoon_task_testing::until;
+use switch_testing::control_plane;
+use switch_testing::{CONFIG_MAPS, INGRESSES, Shop, host};
 
 const ROUTES: usize = 12;
 const JOURNAL: &str = "activestandby-journal";

@@ -2,14 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
 
-mod bench;
 mod bench_itself;
 mod certificates;
-mod controller;
-mod controller_bench;
-mod controller_interrupted;
-mod controller_lease;
-mod controller_rights;
 mod crd_way;
 mod custom_resource;
 mod direct_way;
@@ -19,13 +13,9 @@ mod exchanges;
 mod faults;
 mod finalizers;
 mod gaps;
-mod hello_task;
 mod history;
 mod http_routes;
 mod interrupted;
-mod kubelet;
-#[cfg(feature = "lagoon-api")]
-mod lagoon;
 mod large_journal;
 mod malformed;
 mod meanwhile;
@@ -33,12 +23,8 @@ mod payloads;
 mod preflight;
 mod results;
 mod rights;
-mod run_command;
-mod run_command_output;
-mod run_command_troubles;
 mod runs;
 mod shapes;
-mod shop;
 mod switch_faults;
 mod there_and_back;
 mod trust;

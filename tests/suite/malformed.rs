@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lagoon_task_testing::Task;
 use serde_json::{Value, json};
 
-use crate::bench::{Site, control_plane};
+use switch_testing::{Site, control_plane};
 
 /// Stands in the payloads of the table wherever a value may stand.
 const VALUE: &str = "v4lue-0f-the-payload";

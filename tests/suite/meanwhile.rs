@@ -9,9 +9,10 @@ use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, until};
 use crate::interrupted::journal;
-use crate::shop::{INGRESSES, SECRETS, Shop};
+use lagoon_task_testing::until;
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop};
 
 /// A plan that holds the journal: by then the task has seen the routes, and none has moved.
 fn hold_the_journal() -> impl FnMut(&Passing) -> Fault + Send + 'static {

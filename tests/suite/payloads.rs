@@ -3,8 +3,8 @@
 use lagoon_task_testing::{Finished, Task};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
-use crate::shop::Shop;
+use switch_testing::Shop;
+use switch_testing::control_plane;
 
 const NAMES: &str = "are not two different names. Nothing has changed.";
 const NO_NAMESPACE: &str = "is not the name of a Kubernetes namespace. Nothing has changed.";

@@ -8,9 +8,10 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{Finished, Request, TRAEFIK, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, until_so};
 use crate::evidence::{journals, writes};
-use crate::shop::{INGRESSES, Shop};
+use lagoon_task_testing::until_so;
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, Shop};
 
 /// Switches a site that cannot be switched: the task must say these sentences and no other reason, and change nothing.
 async fn refuses(shop: &Shop<'_>, reasons: &[&str]) -> Finished {

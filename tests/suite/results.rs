@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use lagoon_task_testing::{Finished, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
 use crate::evidence::{journals, writes};
-use crate::shop::Shop;
+use switch_testing::Shop;
+use switch_testing::control_plane;
 
 /// The annotation's JSON, which stands in the log too.
 fn result(finished: &Finished) -> String {

@@ -3,9 +3,10 @@
 use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, HostGuard, Passing};
 
-use crate::bench::{control_plane, held_or_ended};
 use crate::interrupted::the_next_run_finishes;
-use crate::shop::Shop;
+use lagoon_task_testing::held_or_ended;
+use switch_testing::Shop;
+use switch_testing::control_plane;
 
 /// Switches that lose their rights at once.
 const AT_ONCE: usize = 4;
@@ -37,7 +38,7 @@ async fn after_request(control_plane: &ControlPlane, name: &str, number: usize, 
     let plan = move |passing: &Passing| if passing.number == number { Fault::AnswerHeld } else { Fault::None };
     let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
     let mut running = shop.task_through(&proxy).launch().await.unwrap();
-    let held = held_or_ended(&proxy, &mut running).await;
+    let held = held_or_ended(&proxy, &mut running).await.unwrap();
     if held.is_some() {
         shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();
         proxy.release();

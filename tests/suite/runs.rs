@@ -7,9 +7,10 @@ use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, until};
-use crate::faults::first;
-use crate::shop::{CONFIG_MAPS, INGRESSES, Shop};
+use lagoon_task_testing::first;
+use lagoon_task_testing::until;
+use switch_testing::control_plane;
+use switch_testing::{CONFIG_MAPS, INGRESSES, Shop};
 
 const JOURNAL: &str = "activestandby-journal";
 

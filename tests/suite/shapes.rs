@@ -3,9 +3,9 @@
 use lagoon_task_testing::{ingress, service, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
 use crate::evidence::{steps, writes};
-use crate::shop::{INGRESSES, SECRETS, Shop, essence};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop, essence};
 
 fn backend(service: &str) -> Value {
     json!({ "service": { "name": service, "port": { "number": 80 } } })

@@ -3,9 +3,9 @@
 use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Passing, ingress, tls_secret};
 
-use crate::bench::control_plane;
 use crate::interrupted::writes;
-use crate::shop::{INGRESSES, SECRETS, Shop};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop};
 
 /// Switches that meet a fault at once.
 const AT_ONCE: usize = 4;

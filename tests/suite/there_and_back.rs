@@ -3,8 +3,8 @@
 use lagoon_task_testing::{ingress, tls_secret};
 use serde_json::json;
 
-use crate::bench::control_plane;
-use crate::shop::{INGRESSES, Shop, host};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, Shop, host};
 
 const TIMES: usize = 10;
 

@@ -2,7 +2,7 @@
 
 use lagoon_task_testing::{Recorder, Task};
 
-use crate::bench::{Site, control_plane};
+use switch_testing::{Site, control_plane};
 
 const NAME: &str = "host-migration-t1r2u3";
 

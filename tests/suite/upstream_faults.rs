@@ -8,9 +8,9 @@ use kube::api::{Api, DeleteParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, HostGuard, Passing, Recorder, Request, ingress, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::control_plane;
 use crate::evidence::{journals, writes};
-use crate::shop::{INGRESSES, SECRETS, Shop};
+use switch_testing::control_plane;
+use switch_testing::{INGRESSES, SECRETS, Shop};
 
 /// Switches with requests that meet faults.
 async fn switch_with(shop: &Shop<'_>, plan: impl FnMut(&Passing) -> Fault + Send + 'static) -> Finished {

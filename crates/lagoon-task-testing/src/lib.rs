@@ -37,8 +37,10 @@ mod kubelet;
 mod lagoon;
 mod launcher;
 mod network;
+mod program_build;
 mod task;
 mod traefik;
+mod wait;
 
 use std::time::Duration;
 
@@ -49,9 +51,11 @@ pub use error::Error;
 pub use kubelet::Kubelet;
 pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::{LagoonEnvironment, Launcher};
-pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder, ReservedPort};
+pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder, ReservedPort, every, first, once};
+pub use program_build::built;
 pub use task::{Finished, Prepared, Program, Running, Task};
 pub use traefik::{TRAEFIK_VERSION, Traefik};
+pub use wait::{held_or_ended, until, until_so};
 
 /// Definitions of the Gateway API's `HTTPRoute`, `Gateway` and `ReferenceGrant` for [`ControlPlane::apply`], with the
 /// rights of a deployer. Stand-ins for the schema only: every `spec` is accepted, and no controller acts on the objects.

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use lagoon_task::lagoon::{RemoteCommand, Scope, TaskFile};
+use lagoon_task::lagoon::{LagoonApi, RemoteCommand, Scope, TaskFile};
 use lagoon_task::{Context, Failure, run};
 
 #[derive(serde::Deserialize)]
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     run("lagoon_api/1.0", async |task: Context| {
         let arguments: Arguments = task.payload()?;
         let project = task.environment.project.clone().ok_or_else(|| Failure::new("LAGOON_PROJECT is not set."))?;
-        let api = task.lagoon_api()?;
+        let api = LagoonApi::connect(&task)?;
 
         let environment = api.environment(&project, &arguments.environment).await?;
         task.step(format!("Running the command in environment {}", environment.name));

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use hostmigration::HostMigration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams, PostParams};
-use lagoon_task::hostmigration::HostMigration;
 use lagoon_task_testing::{ingress, service};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Turn, ask, ask_again, conditions, create, delete, last_words};
-use crate::shop::{CONFIG_MAPS, INGRESSES, Shop, host};
+use switch_testing::{CONFIG_MAPS, INGRESSES, Shop, host};
 
 fn url(project: &str, names: [&str; 2]) -> String {
     names.map(|name| format!("https://{}", host(project, name))).join(",")

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
+use hostmigration::HostMigration;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
-use lagoon_task::hostmigration::HostMigration;
 use lagoon_task_testing::{
     ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, ReservedPort, Running,
 };
@@ -20,8 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::bench::{Site, new_control_plane};
-use crate::shop::Shop;
+use switch_testing::Shop;
+use switch_testing::{Site, new_control_plane};
 
 const CONTROLLER: &str = env!("CARGO_BIN_EXE_hostmigration-controller");
 /// The name that the object gets in the tests' payloads.
@@ -29,7 +29,7 @@ pub const NAME: &str = "host-migration-c0n7r0";
 /// The controller's user.
 pub const USER: &str = "system:serviceaccount:lagoon:hostmigration-controller";
 /// What an operator applies.
-pub const MANIFEST: &str = include_str!("../../deploy/hostmigration-controller.yaml");
+pub const MANIFEST: &str = include_str!("../../../../deploy/hostmigration-controller.yaml");
 
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -220,7 +220,7 @@ pub fn last_words(object: &HostMigration) -> &str {
     all_conditions(object).last().map(|condition| condition.condition.as_str()).unwrap_or_default()
 }
 
-fn all_conditions(object: &HostMigration) -> impl Iterator<Item = &lagoon_task::hostmigration::Condition> {
+fn all_conditions(object: &HostMigration) -> impl Iterator<Item = &hostmigration::Condition> {
     object.status.iter().filter_map(|status| status.conditions.as_ref()).flatten()
 }
 

@@ -5,11 +5,11 @@ use kube::api::{Api, ListParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing};
 use serde_json::json;
 
-use crate::bench::until;
 use crate::controller_bench::{
     NAME, Replica, Trap, Turn, ask, conditions, delete, give_lease_to, holding_the_first_route, refusing_the_journal,
 };
-use crate::shop::Shop;
+use lagoon_task_testing::until;
+use switch_testing::Shop;
 
 /// A switch of which one request is held: it has been carried out, and its answer is outstanding.
 struct Held {

@@ -4,16 +4,16 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hostmigration_controller::election::Election;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
-use lagoon_task::controller::leader::Election;
-use lagoon_task::task::mounts::Mounts;
+use lagoon_task::mounts::Mounts;
 use lagoon_task::{Cluster, Environment, Output};
 use lagoon_task_testing::{Fault, FaultProxy, Passing};
 
-use crate::bench::until;
 use crate::controller_bench::Turn;
+use lagoon_task_testing::until;
 
 const CREDENTIALS: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 

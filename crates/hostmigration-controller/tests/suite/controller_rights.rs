@@ -11,9 +11,9 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{CERT_MANAGER, Fault, FaultProxy, GATEWAY_API, Passing, Request, TRAEFIK, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::until;
 use crate::controller_bench::{NAME, Turn, USER, ask, conditions};
-use crate::shop::Shop;
+use lagoon_task_testing::until;
+use switch_testing::Shop;
 
 /// What the role grants and a switch that goes well does not use, each with its reason.
 const ONLY_AFTER_A_FAULT: [&str; 14] = [

@@ -1,1 +1,9 @@
-//! x
+//! The controller as a real process against a real API server, with the rights of `deploy/`.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
+
+mod controller;
+mod controller_bench;
+mod controller_interrupted;
+mod controller_lease;
+mod controller_rights;

@@ -3,6 +3,7 @@
 mod faults;
 mod host_guard;
 mod overlap;
+mod plans;
 mod port;
 mod proxy;
 mod recorder;
@@ -16,6 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use faults::{Fault, FaultProxy, Passing};
 pub use host_guard::HostGuard;
+pub use plans::{every, first, once};
 pub use port::ReservedPort;
 pub use recorder::Recorder;
 

@@ -1,1 +1,6 @@
-//! x
+//! What the test bench does by itself, shown with the real API server.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
+
+mod kubelet;
+mod support;

@@ -11,7 +11,7 @@
 mod error;
 mod log_cursor;
 mod output;
-mod pod;
+pub mod pod;
 mod running;
 mod source;
 mod start_deadline;

@@ -13,7 +13,8 @@ use lagoon_task_testing::{ControlPlane, Kubelet, LagoonEnvironment, Launcher, Re
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::bench::{control_plane, example};
+use crate::support::control_plane;
+use lagoon_task_testing::built;
 
 /// What the service's container runs, which the command takes the place of.
 const SERVICE: &str = "echo MARKER-service; exec sleep 1000";
@@ -91,7 +92,7 @@ impl<'bench> Site<'bench> {
 
     /// The task, with this payload.
     pub fn task(&self, payload: &Value) -> Task<'bench> {
-        Launcher::new(self.control_plane).task(&self.environment, example("run_command")).payload(payload)
+        Launcher::new(self.control_plane).task(&self.environment, built("run_command").unwrap()).payload(payload)
     }
 
     /// The task that runs this command in service `cli`.

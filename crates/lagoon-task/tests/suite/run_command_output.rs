@@ -6,13 +6,14 @@ use std::os::unix::fs::symlink;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use lagoon_task::task::mounts::Mounts;
+use lagoon_task::mounts::Mounts;
+use lagoon_task::shutdown::Shutdown;
 use lagoon_task::{Context, Environment, Output, ServiceCommand, service_command};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-use crate::bench::control_plane;
 use crate::run_command::Site;
+use crate::support::control_plane;
 
 const SECRET: &str = "not-a-real-key-but-one-that-is-longer-than-a-line-of-base64-has-room-for";
 
@@ -60,8 +61,8 @@ fn context(site: &Site<'_>, pod: &str, mounts: Mounts) -> (Context, NamedTempFil
     let environment = Environment::from_lookup(|name| variables.get(name).map(Into::into)).unwrap();
     let log = NamedTempFile::new().unwrap();
     let output = Output::new(log.reopen().unwrap(), false);
-    let (_stop, stopping) = tokio::sync::watch::channel(false);
-    (Context::new("several/1.0", environment, mounts, output, stopping), log)
+    let (_, shutdown) = Shutdown::manual();
+    (Context::new("several/1.0", environment, mounts, output, shutdown), log)
 }
 
 /// The second took the first one's pod for its own.

@@ -7,9 +7,10 @@ use kube::core::NamespaceResourceScope;
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
 use serde_json::json;
 
-use crate::bench::{control_plane, new_control_plane, until_so};
-use crate::faults::first;
 use crate::run_command::{Gate, Site, phase};
+use crate::support::{control_plane, new_control_plane};
+use lagoon_task_testing::first;
+use lagoon_task_testing::until_so;
 
 /// How long a task may take whose end by its deadline is what is tested: long enough for a busy machine to come to what
 /// the deadline is to meet.

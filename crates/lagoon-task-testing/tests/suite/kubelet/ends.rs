@@ -1,12 +1,15 @@
 //! How containers end.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use futures::{AsyncBufReadExt, TryStreamExt};
 use kube::api::{DeleteParams, LogParams};
-use lagoon_task_testing::ControlPlane;
+use lagoon_task_testing::{ControlPlane, Launcher, until};
 use serde_json::json;
 
 use super::{Gate, Place, end, phase};
-use crate::bench::{Site, control_plane, until};
+use crate::support::control_plane;
 
 /// Whether a process is there, and has not ended without being waited for.
 fn runs(process: &str) -> bool {
@@ -141,12 +144,18 @@ async fn containers_end_with_their_control_plane() {
 
 #[tokio::test]
 async fn a_task_that_is_dropped_is_killed() {
-    let site = Site::new(control_plane().await, "kubelet-lost").await;
-    let running = site.task(&site.payload("host-migration-k1l2m3")).launch().await.unwrap();
-    running.wait_for_line("is in place").await.unwrap();
+    let control_plane = control_plane().await;
+    let launcher = Launcher::new(control_plane);
+    let environment = launcher.environment("kubelet-lost", "main").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("waits");
+    fs::write(&program, "#!/bin/sh\necho It waits.\nexec sleep 1000\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let running = launcher.task(&environment, &program).launch().await.unwrap();
+    running.wait_for_line("It waits.").await.unwrap();
     let (process, pod) = (running.process_id().unwrap().to_string(), running.pod_name());
     drop(running);
-    let place = Place::at(control_plane().await, site.standby.namespace).await;
+    let place = Place::at(control_plane, environment.namespace).await;
     assert_eq!(end(&place.until_ended(&pod).await).0, 137);
     assert!(!runs(&process));
 }

@@ -6,7 +6,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
 use super::{Place, end, phase};
-use crate::bench::control_plane;
+use crate::support::control_plane;
 
 #[tokio::test]
 async fn a_container_has_the_variables_of_its_pod() {

@@ -6,7 +6,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
 use super::{Gate, Place};
-use crate::bench::control_plane;
+use crate::support::control_plane;
 
 #[tokio::test]
 async fn a_log_is_followed_as_it_comes_to_the_containers_end() {

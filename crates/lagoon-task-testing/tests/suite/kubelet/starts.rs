@@ -7,7 +7,7 @@ use lagoon_task_testing::Launcher;
 use serde_json::json;
 
 use super::{Gate, Place, end, phase, state, waits_for};
-use crate::bench::control_plane;
+use crate::support::control_plane;
 
 #[tokio::test]
 async fn init_containers_run_one_after_the_other_and_then_the_containers_at_once() {

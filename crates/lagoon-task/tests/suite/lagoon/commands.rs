@@ -109,7 +109,7 @@ async fn a_command_that_takes_too_long_is_left() {
     assert!(matches!(error, SshError::Deadline { deadline, .. } if deadline == longest), "{error}");
     assert!(stand.shown.text().starts_with("on\n"));
     // The connection is closed, so the command meets a closed pipe.
-    crate::bench::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
+    lagoon_task_testing::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
 }
 
 /// The exit code had come, and the host keeps the channel open as long as anything holds the command's output: it was
@@ -139,9 +139,9 @@ async fn a_command_that_is_no_longer_waited_for_is_left() {
     // As a task does that is told to stop.
     tokio::select! {
         ended = api.run_command(&main, &command) => panic!("{ended:?}"),
-        () = crate::bench::until(|| stand.shown.text().contains("on\n")) => {}
+        () = lagoon_task_testing::until(|| stand.shown.text().contains("on\n")) => {}
     }
-    crate::bench::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
+    lagoon_task_testing::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
 }
 
 #[tokio::test]

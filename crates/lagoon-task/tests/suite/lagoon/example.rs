@@ -4,7 +4,8 @@ use lagoon_task_testing::{Finished, KeyKind, LagoonApiServer, LagoonSsh, Launche
 use serde_json::{Value, json};
 
 use super::stand::put;
-use crate::bench::{control_plane, example};
+use crate::support::control_plane;
+use lagoon_task_testing::built;
 
 /// Lagoon's servers for a project with the environments `main` and `develop`.
 async fn servers(project: &str) -> (LagoonSsh, LagoonApiServer) {
@@ -25,7 +26,7 @@ async fn launch(
 ) -> Finished {
     let launcher = Launcher::new(control_plane().await);
     let environment = launcher.environment(project, "main").await.unwrap();
-    let mut task = launcher.task(&environment, example("lagoon_api")).payload(payload);
+    let mut task = launcher.task(&environment, built("lagoon_api").unwrap()).payload(payload);
     for (name, value) in [
         ("LAGOON_CONFIG_API_HOST", api.url()),
         ("LAGOON_CONFIG_TOKEN_HOST", "127.0.0.1".to_owned()),

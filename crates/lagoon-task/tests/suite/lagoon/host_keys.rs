@@ -9,7 +9,7 @@ const FILE: &str = "etc/ssh/ssh_known_hosts";
 
 /// Asserts that the server has seen neither the task's key nor a user's name.
 async fn assert_key_was_not_used(stand: &Stand) {
-    crate::bench::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
+    lagoon_task_testing::until(|| stand.ssh.ended() == stand.ssh.connections()).await;
     let log = stand.ssh.log().unwrap();
     assert!(log.contains("Connection") || log.contains("kex"), "{log}");
     assert!(!log.contains("publickey") && !log.contains("lagoon") && !log.contains("Accepted"), "{log}");

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lagoon_task::lagoon::{ApiCause, LagoonApi, LagoonApiError, LagoonConnectError, SshError, TokenError};
-use lagoon_task::task::mounts::Mounts;
-use lagoon_task::{Environment, Output};
+use lagoon_task::mounts::Mounts;
+use lagoon_task::shutdown::Shutdown;
+use lagoon_task::{Context, Environment, Output};
 use lagoon_task_testing::{KeyKind, LagoonApiServer, LagoonSsh};
 use tempfile::TempDir;
 
@@ -76,7 +77,9 @@ impl Stand {
     }
 
     pub fn connect_with(&self, environment: &Environment) -> Result<LagoonApi, LagoonConnectError> {
-        LagoonApi::connect(environment, &Mounts::below(self.root.path()), &self.output, "lagoon-tests/1.0")
+        let (mounts, output) = (Mounts::below(self.root.path()), self.output.clone());
+        let (_, shutdown) = Shutdown::manual();
+        LagoonApi::connect(&Context::new("lagoon-tests/1.0", environment.clone(), mounts, output, shutdown))
     }
 
     pub fn api(&self) -> LagoonApi {

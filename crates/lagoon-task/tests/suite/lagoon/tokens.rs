@@ -119,7 +119,7 @@ async fn an_ssh_host_that_is_down_is_tried_again_and_told_of() {
     let api = stand.api();
     let asking = api.environment("shop", "main");
     let comes_up = async {
-        crate::bench::until(|| stand.ssh.connections() >= 2).await;
+        lagoon_task_testing::until(|| stand.ssh.connections() >= 2).await;
         stand.ssh.set_deaf(false);
     };
     let (environment, ()) = tokio::join!(asking, comes_up);

@@ -1,7 +1,5 @@
 //! What the test bench does by itself, shown with the real API server.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use http::Method;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
@@ -11,12 +9,13 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use lagoon_task_testing::{
     CERT_MANAGER, ControlPlane, Fault, FaultProxy, GATEWAY_API, HostGuard, LagoonEnvironment, Launcher, Passing,
-    Running, TRAEFIK,
+    Running, TRAEFIK, once,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::bench::{Site, control_plane, until};
+use lagoon_task_testing::until;
+use switch_testing::{Site, control_plane};
 
 const NAME: &str = "host-migration-b1e2n3";
 
@@ -33,12 +32,6 @@ async fn deployer(control_plane: &ControlPlane, environment: &LagoonEnvironment)
     kubeconfig.auth_infos[0].auth_info = Some(object(json!({ "token": token })));
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     kube::Client::try_from(config).unwrap()
-}
-
-/// A plan that injects `fault` into the first request that `wanted` accepts.
-fn once(fault: Fault, wanted: fn(&Passing) -> bool) -> impl FnMut(&Passing) -> Fault + Send + 'static {
-    let first = AtomicBool::new(true);
-    move |passing| if wanted(passing) && first.swap(false, Ordering::SeqCst) { fault } else { Fault::None }
 }
 
 fn is_create(passing: &Passing) -> bool {

@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, Running, Task, ingress, service, tls_secret};
+use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, Running, Task, built, ingress, service, tls_secret};
 use serde_json::{Value, json};
 
-use crate::bench::Site;
+use crate::site::Site;
 
-/// Plural names of what a switch moves, or leaves alone.
+/// Ingresses, as a resource to list.
 pub const INGRESSES: &str = "networking.k8s.io/v1/ingresses";
+/// Secrets, as a resource to list.
 pub const SECRETS: &str = "v1/secrets";
+/// `ConfigMaps`, as a resource to list.
 pub const CONFIG_MAPS: &str = "v1/configmaps";
 
 /// A site whose standby environment's namespace is `PROJECT-develop` and whose active one's is `PROJECT-main`.
 pub struct Shop<'bench> {
+    /// Its environments.
     pub site: Site<'bench>,
+    /// Where it lies.
     pub control_plane: &'bench ControlPlane,
+    /// Namespace of the standby environment.
     pub standby: String,
+    /// Namespace of the active environment.
     pub active: String,
 }
 
@@ -40,6 +46,7 @@ impl<'bench> Shop<'bench> {
         shop
     }
 
+    /// Adds routes of these names, each with a Secret of its own.
     pub async fn add_routes(&self, namespace: &str, project: &str, names: &[&str]) {
         for name in names {
             let (host, secret) = (host(project, name), format!("{name}-tls"));
@@ -48,6 +55,7 @@ impl<'bench> Shop<'bench> {
         }
     }
 
+    /// Adds objects.
     pub async fn add(&self, namespace: &str, objects: Vec<Value>) {
         self.control_plane.create_all(namespace, objects).await.unwrap();
     }
@@ -62,6 +70,7 @@ impl<'bench> Shop<'bench> {
         })
     }
 
+    /// The task that switches it, in the direct way.
     pub fn task(&self) -> Task<'bench> {
         self.site.task(&self.payload())
     }
@@ -71,6 +80,7 @@ impl<'bench> Shop<'bench> {
         self.task().variable("KUBERNETES_SERVICE_PORT", proxy.port().to_string())
     }
 
+    /// Starts the task.
     pub async fn launch(&self) -> Running<'bench> {
         self.task().launch().await.unwrap()
     }
@@ -89,12 +99,13 @@ impl<'bench> Shop<'bench> {
             "sourceNamespace": self.active,
             "destinationNamespace": self.standby,
         });
-        let task = self.site.launcher.task(&self.site.active, crate::bench::ACTIVESTANDBY).payload(&payload);
+        let task = self.site.launcher.task(&self.site.active, built("activestandby").unwrap()).payload(&payload);
         let finished = task.launch().await.unwrap().finish().await.unwrap();
         self.site.launcher.forbid_switch(&self.site.active, &self.site.standby).await.unwrap();
         finished
     }
 
+    /// All objects of a resource in a namespace, in the order of their names.
     pub async fn list(&self, namespace: &str, resource: &str) -> Vec<Value> {
         self.control_plane.list_all(namespace, resource).await.unwrap()
     }
@@ -171,6 +182,8 @@ impl<'bench> Shop<'bench> {
     }
 }
 
+/// The host of the route `name` of a project.
+#[must_use]
 pub fn host(project: &str, name: &str) -> String {
     format!("{name}.{project}.example.com")
 }

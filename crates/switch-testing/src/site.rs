@@ -1,44 +1,26 @@
-//! What the tests of this suite share: one control plane, and the part of the cluster's controller.
+//! A site with two environments, and the part of the controller in a switch by way of a `HostMigration`.
 
-use std::path::PathBuf;
 use std::pin::pin;
-use std::process::Command;
-use std::time::Duration;
 
 use futures::StreamExt;
+use hostmigration::HostMigration;
 use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
-use lagoon_task::hostmigration::{self, HostMigration};
-use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, Running, Task};
+use lagoon_task_testing::{ControlPlane, Finished, LagoonEnvironment, Launcher, Running, Task, built};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
-
-/// The binary under test.
-pub const ACTIVESTANDBY: &str = env!("CARGO_BIN_EXE_activestandby");
-
-static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
-
-/// The control plane that all tests share, with the custom resource and its rights installed.
-pub async fn control_plane() -> &'static ControlPlane {
-    CONTROL_PLANE.get_or_init(new_control_plane).await
-}
-
-/// A control plane for one test, which may break it.
-pub async fn new_control_plane() -> ControlPlane {
-    let control_plane = ControlPlane::start().await.unwrap();
-    control_plane.apply(&hostmigration::definition_yaml().unwrap()).await.unwrap();
-    control_plane.apply(include_str!("../../deploy/hostmigration-deployer.yaml")).await.unwrap();
-    control_plane
-}
 
 /// A site with its two environments, as Lagoon has them before a switch.
 pub struct Site<'bench> {
+    /// Starts its tasks.
     pub launcher: Launcher<'bench>,
+    /// The standby environment, `develop`.
     pub standby: LagoonEnvironment,
+    /// The active environment, `main`.
     pub active: LagoonEnvironment,
     control_plane: &'bench ControlPlane,
 }
 
 impl<'bench> Site<'bench> {
+    /// Creates both environments, with the rights that Lagoon gives for a switch.
     pub async fn new(control_plane: &'bench ControlPlane, project: &str) -> Self {
         let launcher = Launcher::new(control_plane);
         let standby = launcher.environment(project, "develop").await.unwrap();
@@ -61,14 +43,17 @@ impl<'bench> Site<'bench> {
         })
     }
 
+    /// The task that Lagoon starts in the standby environment.
     pub fn task(&self, payload: &Value) -> Task<'bench> {
-        self.launcher.task(&self.standby, ACTIVESTANDBY).payload(payload)
+        self.launcher.task(&self.standby, built("activestandby").unwrap()).payload(payload)
     }
 
+    /// A client with all rights.
     pub fn client(&self) -> kube::Client {
         self.control_plane.client().unwrap()
     }
 
+    /// The `HostMigrations` of the standby environment.
     pub fn migrations(&self) -> Api<HostMigration> {
         Api::namespaced(self.client(), &self.standby.namespace)
     }
@@ -109,11 +94,14 @@ impl<'bench> Site<'bench> {
     }
 }
 
+/// A condition of a HostMigration, as the controller writes it.
+#[must_use]
 pub fn condition(kind: &str, text: &str) -> Value {
     json!({ "type": kind, "status": "True", "condition": text, "lastTransitionTime": "2026-11-23T12:00:00Z" })
 }
 
 /// What the controller writes at the end of a switch that went well.
+#[must_use]
 pub fn completed() -> Value {
     json!({
         "spec": { "hosts": {
@@ -122,54 +110,4 @@ pub fn completed() -> Value {
         }},
         "status": { "conditions": [condition("started", "began"), condition("completed", "all routes moved")] },
     })
-}
-
-/// Builds an example with this test's own cargo, features, profile and flags; answers with the path of the binary.
-pub fn example(name: &str) -> PathBuf {
-    let features: &[&str] = if cfg!(feature = "lagoon-api") { &["--all-features"] } else { &[] };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", name, "--message-format=json"]).args(features);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo sets for this test would have it build ring, and all that stands on it, once more now and once more later.
-    let of_this_package = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for name in std::env::vars().map(|(name, _)| name).filter(of_this_package) {
-        cargo.env_remove(name);
-    }
-    let built = cargo.output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let artifact = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|message| message["target"]["name"] == name)
-        .unwrap();
-    artifact["executable"].as_str().unwrap().into()
-}
-
-/// What a test waits for and has not come by then will not come.
-const PATIENCE: Duration = Duration::from_mins(3);
-
-/// Waits until `condition` holds.
-pub async fn until(condition: impl Fn() -> bool) {
-    until_so(async || condition()).await;
-}
-
-/// The same of a condition that is asked for.
-pub async fn until_so(condition: impl AsyncFn() -> bool) {
-    let mut look = tokio::time::interval(Duration::from_millis(5));
-    let looks = async {
-        while !condition().await {
-            look.tick().await;
-        }
-    };
-    assert!(tokio::time::timeout(PATIENCE, looks).await.is_ok(), "what was waited for has not come");
-}
-
-/// Waits until the proxy holds a request of the task, or the task has ended without one: then there is none.
-pub async fn held_or_ended(proxy: &FaultProxy, running: &mut Running<'_>) -> Option<Passing> {
-    tokio::select! {
-        biased;
-        held = proxy.until_held() => Some(held.unwrap()),
-        _ = running.exit() => None,
-    }
 }

@@ -1,0 +1,16 @@
+//! What the tests of this suite share.
+
+use lagoon_task_testing::ControlPlane;
+use tokio::sync::OnceCell;
+
+static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
+
+/// The control plane that all tests share.
+pub async fn control_plane() -> &'static ControlPlane {
+    CONTROL_PLANE.get_or_init(new_control_plane).await
+}
+
+/// A control plane for one test, which may break it.
+pub async fn new_control_plane() -> ControlPlane {
+    ControlPlane::start().await.unwrap()
+}
