@@ -1,6 +1,5 @@
 //! The definition in `crds/`: what it accepts, and that it is the one from the types.
 
-use hostmigration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};

@@ -72,7 +72,7 @@ impl<'a> Switch<'a> {
         let looking = self.looking();
         let own = async { Ok(journal::find(self.cluster, &self.names.standby).await?) };
         let observed = async { Ok::<_, SwitchError>(looking.observe().await?) };
-        let (own, observed) = try_join(own, observed).await?;
+        let (own, observed) = Box::pin(try_join(own, observed)).await?;
         if observed.sides.active.missing.is_none() {
             self.no_switch_back_under_way().await?;
         }

@@ -2,7 +2,14 @@
 //!
 //! This is test code in a crate of its own because two suites share it: what goes wrong here panics.
 
-#![allow(clippy::expect_used, clippy::missing_panics_doc, clippy::must_use_candidate, clippy::panic, clippy::unwrap_used, reason = "test code")]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code"
+)]
 
 mod shop;
 mod site;

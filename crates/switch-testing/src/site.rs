@@ -94,7 +94,7 @@ impl<'bench> Site<'bench> {
     }
 }
 
-/// A condition of a HostMigration, as the controller writes it.
+/// A condition of a `HostMigration`, as the controller writes it.
 #[must_use]
 pub fn condition(kind: &str, text: &str) -> Value {
     json!({ "type": kind, "status": "True", "condition": text, "lastTransitionTime": "2026-11-23T12:00:00Z" })

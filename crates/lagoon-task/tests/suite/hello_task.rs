@@ -62,7 +62,8 @@ fn the_smallest_task_prints_its_definition_without_a_pod() {
     let document = async_graphql_parser::parse_query(mutation);
     assert_eq!(document.map(|document| document.operations.iter().count()).map_err(|error| error.to_string()), Ok(1));
 
-    let misused = Command::new(built("hello_task").unwrap()).args(["--definition", "--nonsense"]).env_clear().output().unwrap();
+    let misused =
+        Command::new(built("hello_task").unwrap()).args(["--definition", "--nonsense"]).env_clear().output().unwrap();
     assert_eq!(misused.status.code(), Some(1));
     assert!(misused.stdout.starts_with(b"--definition takes the image's name"), "{misused:?}");
 }

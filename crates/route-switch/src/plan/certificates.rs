@@ -11,6 +11,7 @@ use crate::plan::observed::{Certificate, Namespace, Observed, SecretThere};
 use crate::side::Side;
 
 /// The Secrets that the routes to be moved serve their certificates from, by the routes' namespace.
+#[must_use]
 pub fn named_secrets(namespace: &Namespace) -> BTreeSet<String> {
     namespace.movers().flat_map(|route| route.references.certificates.iter().cloned()).collect()
 }
