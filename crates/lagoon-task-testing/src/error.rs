@@ -9,10 +9,13 @@ pub enum Error {
     /// The API server's or etcd's binary could not be found.
     #[error("No kube-apiserver and etcd: {0}")]
     Binaries(String),
-    /// A server could not be built from its Go modules.
+    /// There is no folder for what is built or downloaded once.
+    #[error("There is no cache: neither XDG_CACHE_HOME nor HOME is set. Set one of them.")]
+    NoCache,
+    /// A program could not be built from its Go modules.
     #[error("{program} could not be built: {reason}")]
     Build {
-        /// The server: `etcd`, `kube-apiserver` or `traefik`.
+        /// The program: `etcd`, `kube-apiserver`, `setup-envtest` or `traefik`.
         program: String,
         /// What Go said, or why it could not be started.
         reason: String,

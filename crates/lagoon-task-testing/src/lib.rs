@@ -29,6 +29,7 @@
 //! ```
 
 mod audit;
+mod cache;
 mod content;
 mod control_plane;
 mod error;
@@ -38,6 +39,7 @@ mod lagoon;
 mod launcher;
 mod network;
 mod program_build;
+mod progress;
 mod task;
 mod traefik;
 mod wait;

@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::PATIENCE;
+use crate::cache::{CacheFolder, say};
 use crate::control_plane::{ControlPlane, Server};
 use crate::error::Error;
-use crate::go_build::{BuildFolder, go, no_go, say};
+use crate::go_build::{GoProgram, go, no_go};
 use crate::network::ReservedPort;
 
 /// The version of [`Traefik`].
@@ -21,7 +22,7 @@ pub const TRAEFIK_VERSION: &str = "v3.7.13";
 const GO_MOD: &str = include_str!("../traefik/go.mod");
 const GO_SUM: &str = include_str!("../traefik/go.sum");
 
-/// The module whose DNS providers are left out of the build, and its version in `testing/traefik/go.mod`.
+/// The module whose DNS providers are left out of the build, and its version in `traefik/go.mod`.
 const LEGO: &str = "github.com/go-acme/lego/v5";
 const LEGO_VERSION: &str = "v5.4.1";
 const NO_DNS_PROVIDERS: &str = include_str!("../traefik/dns_providers.go");
@@ -86,7 +87,7 @@ impl Traefik {
 }
 
 fn find_or_build() -> Result<PathBuf, Error> {
-    let folder = BuildFolder::open(&format!("traefik-{TRAEFIK_VERSION}"))?;
+    let folder = CacheFolder::open(&format!("traefik-{TRAEFIK_VERSION}"))?;
     let binary = folder.path().join("traefik");
     if binary.is_file() {
         return Ok(binary);
@@ -100,8 +101,13 @@ fn find_or_build() -> Result<PathBuf, Error> {
     }
     copy_lego(folder.path())?;
     folder.write("lego/providers/dns/dns_providers.go", NO_DNS_PROVIDERS)?;
-    folder.build("github.com/traefik/traefik/v3/cmd/traefik", "traefik")?;
-    Ok(binary)
+    let program = GoProgram {
+        name: "traefik",
+        package: "github.com/traefik/traefik/v3/cmd/traefik",
+        packages: 2000,
+        linker_flags: String::new(),
+    };
+    program.build(&folder)
 }
 
 /// Copies lego, whose sum is in `go.sum`, to where `go.mod` has it replaced.

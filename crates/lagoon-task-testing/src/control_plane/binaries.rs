@@ -1,13 +1,14 @@
 //! Where the API server's and etcd's binaries come from.
 //!
 //! In this order: the folder that `KUBEBUILDER_ASSETS` names; the newest version in the store of `setup-envtest`; the
-//! cache of this crate, filled once by building both from the pinned Go modules in `testing/control-plane/go.mod`.
+//! cache of this crate, which is filled once by building both from the pinned Go modules in `control-plane/go.mod`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cache::{CacheFolder, fingerprint, home, say};
 use crate::error::Error;
-use crate::go_build::{BuildFolder, home, say};
+use crate::go_build::GoProgram;
 
 /// The version that is built when none is installed.
 pub const KUBERNETES_VERSION: &str = "v1.37.2";
@@ -17,14 +18,14 @@ const GO_SUM: &str = include_str!("../../control-plane/go.sum");
 
 /// The two servers' binaries.
 #[derive(Debug, Clone)]
-pub(super) struct Binaries {
+pub(crate) struct Binaries {
     pub etcd: PathBuf,
     pub kube_apiserver: PathBuf,
 }
 
 impl Binaries {
     /// Finds them, or builds them, which takes about five minutes on two cores and says so.
-    pub(super) fn find_or_build() -> Result<Self, Error> {
+    pub(crate) fn find_or_build() -> Result<Self, Error> {
         if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS") {
             let folder = PathBuf::from(folder);
             return Self::in_folder(&folder).ok_or_else(|| {
@@ -34,7 +35,8 @@ impl Binaries {
         if let Some(found) = data_home().and_then(|home| newest_in_store(&home.join("kubebuilder-envtest/k8s"))) {
             return Ok(found);
         }
-        build()
+        let folder = CacheFolder::open(&cache_name())?;
+        Self::in_folder(folder.path()).map_or_else(|| build(&folder), Ok)
     }
 
     fn in_folder(folder: &Path) -> Option<Self> {
@@ -58,11 +60,12 @@ fn newest_in_store(store: &Path) -> Option<Binaries> {
     versions.iter().rev().find_map(|(_, folder)| Binaries::in_folder(folder))
 }
 
-fn build() -> Result<Binaries, Error> {
-    let folder = BuildFolder::open(KUBERNETES_VERSION)?;
-    if let Some(found) = Binaries::in_folder(folder.path()) {
-        return Ok(found);
-    }
+/// The name of the cache's folder for these modules, built like this.
+fn cache_name() -> String {
+    format!("kubernetes-{KUBERNETES_VERSION}-{}", fingerprint(&[GO_MOD, GO_SUM, &version_flags()]))
+}
+
+fn build(folder: &CacheFolder) -> Result<Binaries, Error> {
     folder.write("go.mod", GO_MOD)?;
     folder.write("go.sum", GO_SUM)?;
     say(&format!(
@@ -70,10 +73,33 @@ fn build() -> Result<Binaries, Error> {
          2 cores, kept in {}.",
         folder.path().display()
     ));
-    folder.build("go.etcd.io/etcd/server/v3", "etcd")?;
-    folder.build("k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver")?;
-    Binaries::in_folder(folder.path())
-        .ok_or_else(|| Error::Binaries("the Go build left no binaries behind.".to_owned()))
+    let etcd = GoProgram {
+        name: "etcd",
+        package: "go.etcd.io/etcd/server/v3",
+        packages: 560,
+        linker_flags: String::new(),
+    };
+    let kube_apiserver = GoProgram {
+        name: "kube-apiserver",
+        package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        // Without those that are compiled for etcd.
+        packages: 1600,
+        linker_flags: version_flags(),
+    };
+    Ok(Binaries { etcd: etcd.build(folder)?, kube_apiserver: kube_apiserver.build(folder)? })
+}
+
+/// The version that the API server reports. Without these flags it is a placeholder, which clients such as
+/// ingress-nginx refuse. Kubernetes' own build sets the same variables.
+fn version_flags() -> String {
+    let mut numbers = KUBERNETES_VERSION.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let variables =
+        [("gitVersion", KUBERNETES_VERSION), ("gitMajor", major), ("gitMinor", minor), ("gitTreeState", "archive")];
+    let flags = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
+        .into_iter()
+        .flat_map(|package| variables.map(|(name, value)| format!("-X {package}.{name}={value}")));
+    flags.collect::<Vec<_>>().join(" ")
 }
 
 fn data_home() -> Option<PathBuf> {
@@ -85,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_version_in_the_store_wins_by_number() {
+    fn newest_complete_version_in_the_store_wins_by_number() {
         let store = tempfile::tempdir().unwrap();
         for version in ["1.9.0", "1.33.0", "1.34.1"] {
             let folder = store.path().join(format!("{version}-linux-amd64"));
@@ -101,7 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_the_one_that_is_pinned() {
+    fn built_version_is_the_pinned_one() {
         assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION} ")));
+        let flags = version_flags();
+        for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
+            assert!(flags.contains(&format!("-X {package}.gitVersion={KUBERNETES_VERSION} ")), "{flags}");
+            assert!(flags.contains(&format!("-X {package}.gitMinor=37 ")), "{flags}");
+        }
     }
 }
