@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::control_plane::ControlPlane;
+use crate::bench::ControlPlane;
 use crate::error::Error;
 
 /// Objects that are created at once.

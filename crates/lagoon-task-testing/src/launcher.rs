@@ -1,31 +1,24 @@
-//! Plays Lagoon's part: the environment's namespace and rights, and the task's pod.
+//! Plays Lagoon's part: the environment's namespace and rights, and its tasks.
 
 use std::time::Duration;
 
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::PATIENCE;
-use crate::control_plane::ControlPlane;
+use crate::bench::ControlPlane;
 use crate::error::Error;
-use crate::task::{Program, Task};
-
-/// The service account that Lagoon runs advanced tasks as.
-pub(crate) const DEPLOYER: &str = "lagoon-deployer";
-
-/// The label of a namespace that names its project.
-pub(crate) const PROJECT_LABEL: &str = "lagoon.sh/project";
+use crate::objects::{create, object};
+use crate::program::Program;
+use crate::task::Task;
+use crate::task_pod::{DEPLOYER, LagoonEnvironment, PROJECT_LABEL};
 
 /// The deployer's rights in the active namespace for the time of a switch; every switch gives them this name.
 const SWITCH_BINDING: &str = "lagoon-deployer-activestandby";
-
-/// The volume of a pod of a legacy cluster that holds its credentials.
-const LEGACY_VOLUME: &str = "lagoon-deployer";
 
 /// How often the authorizer is asked whether it has noticed a change of rights; it takes milliseconds.
 const ASK_EVERY: Duration = Duration::from_millis(5);
@@ -38,17 +31,6 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 /// [`Kubelet`](crate::Kubelet) stand-in, because it sees the pod.
 pub struct Launcher<'bench> {
     control_plane: &'bench ControlPlane,
-}
-
-/// An environment of a Lagoon project: a namespace with the deployer's rights in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LagoonEnvironment {
-    /// The project's name.
-    pub project: String,
-    /// The environment's name, which is its branch.
-    pub name: String,
-    /// The namespace: `project-name`.
-    pub namespace: String,
 }
 
 impl<'bench> Launcher<'bench> {
@@ -139,75 +121,4 @@ async fn until_allowed(
     tokio::time::timeout(PATIENCE, ask)
         .await
         .unwrap_or_else(|_| Err(Error::Waited { what: what(), log: String::new() }))
-}
-
-/// The pod that remote-controller makes for an advanced task.
-pub(crate) struct TaskPod<'a> {
-    pub name: &'a str,
-    pub image: &'a str,
-    pub account: &'a str,
-    pub variables: Vec<(String, String)>,
-    /// Whether the credentials are where legacy clusters have them.
-    pub legacy: bool,
-}
-
-impl TaskPod<'_> {
-    pub(crate) fn to_json(&self) -> Value {
-        let env = self.variables.iter().map(|(name, value)| json!({ "name": name, "value": value }));
-        let env: Vec<Value> = env.collect();
-        let mut pod = json!({
-            "metadata": {
-                "name": self.name,
-                "labels": {
-                    "lagoon.sh/jobType": "task",
-                    "lagoon.sh/taskName": self.name,
-                    "lagoon.sh/controller": "lagoon",
-                    "crd.lagoon.sh/version": "v1beta2",
-                },
-            },
-            "spec": {
-                "restartPolicy": "Never",
-                "serviceAccountName": self.account,
-                "enableServiceLinks": false,
-                "securityContext": { "runAsUser": 10000, "runAsGroup": 0, "fsGroup": 10001 },
-                "containers": [{ "name": "lagoon-task", "image": self.image, "env": env }],
-            },
-        });
-        if self.legacy {
-            add_legacy_mount(&mut pod["spec"]);
-        }
-        pod
-    }
-}
-
-/// Mounts the credentials where legacy clusters have them, in place of where the API server puts them. The token is one
-/// that is bound to the pod, since the bench knows a task's requests by it.
-fn add_legacy_mount(spec: &mut Value) {
-    spec["automountServiceAccountToken"] = json!(false);
-    spec["volumes"] = json!([{ "name": LEGACY_VOLUME, "projected": { "sources": [
-        { "serviceAccountToken": { "path": "token" } },
-        { "configMap": { "name": "kube-root-ca.crt", "items": [{ "key": "ca.crt", "path": "ca.crt" }] } },
-        { "downwardAPI": { "items": [{ "path": "namespace", "fieldRef": { "fieldPath": "metadata.namespace" } }] } },
-    ] } }]);
-    let mount = json!({ "name": LEGACY_VOLUME, "mountPath": "/var/run/secrets/lagoon/deployer", "readOnly": true });
-    spec["containers"][0]["volumeMounts"] = json!([mount]);
-}
-
-/// Creates an object from JSON.
-pub(crate) async fn create<K>(api: &Api<K>, json: Value) -> Result<K, Error>
-where
-    K: kube::Resource<DynamicType = ()> + DeserializeOwned + serde::Serialize + Clone + std::fmt::Debug,
-{
-    let what = format!("Creating {} {}", K::kind(&()), json["metadata"]["name"]);
-    api.create(&PostParams::default(), &object(json)?).await.map_err(Error::request(what))
-}
-
-/// An object from JSON.
-pub(crate) fn object<K: DeserializeOwned>(json: Value) -> Result<K, Error> {
-    serde_json::from_value(json).map_err(|error| Error::Manifest(error.to_string()))
-}
-
-/// The pods of a namespace.
-pub(crate) fn pods(control_plane: &ControlPlane, namespace: &str) -> Result<Api<Pod>, Error> {
-    Ok(Api::namespaced(control_plane.client()?, namespace))
 }

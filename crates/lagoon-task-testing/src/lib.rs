@@ -29,6 +29,7 @@
 //! ```
 
 mod audit;
+mod bench;
 mod cache;
 mod content;
 mod control_plane;
@@ -38,24 +39,31 @@ mod kubelet;
 mod lagoon;
 mod launcher;
 mod network;
+mod objects;
+mod program;
 mod program_build;
 mod progress;
+mod sync;
 mod task;
+mod task_pod;
 mod traefik;
 mod wait;
 
 use std::time::Duration;
 
 pub use audit::Request;
+pub use bench::ControlPlane;
 pub use content::{ingress, service, tls_secret};
-pub use control_plane::{ControlPlane, KUBERNETES_VERSION};
+pub use control_plane::binaries::KUBERNETES_VERSION;
 pub use error::Error;
 pub use kubelet::Kubelet;
 pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
-pub use launcher::{LagoonEnvironment, Launcher};
+pub use launcher::Launcher;
 pub use network::{Fault, FaultProxy, HostGuard, Passing, Recorder, ReservedPort, every, first, once};
+pub use program::Program;
 pub use program_build::built;
-pub use task::{Finished, Prepared, Program, Running, Task};
+pub use task::{Finished, Prepared, Running, Task};
+pub use task_pod::LagoonEnvironment;
 pub use traefik::{TRAEFIK_VERSION, Traefik};
 pub use wait::{held_or_ended, until, until_so};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::sync::lock;
 
 static PROGRAMS: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
 
@@ -16,7 +16,7 @@ static PROGRAMS: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
 /// this test's profile: with the flags of `cargo test --workspace --all-features`, so that nothing is compiled twice.
 /// [`Error::Build`]: the workspace does not build, or has no such program.
 pub fn built(name: &str) -> Result<PathBuf, Error> {
-    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut programs = lock(&PROGRAMS);
     if programs.is_empty() {
         *programs = build(name)?;
     }

@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::PATIENCE;
+use crate::bench::ControlPlane;
 use crate::cache::{CacheFolder, say};
-use crate::control_plane::{ControlPlane, Server};
+use crate::control_plane::Server;
 use crate::error::Error;
 use crate::go_build::{GoProgram, go, no_go};
 use crate::network::ReservedPort;
@@ -51,7 +52,7 @@ impl Traefik {
             .await
             .map_err(|error| Error::build("traefik", error.to_string()))??;
         let port = ReservedPort::new()?;
-        let log = control_plane.folder().join("traefik.log");
+        let log = control_plane.servers().folder().join("traefik.log");
         // Variables would count as configuration.
         let arguments = [
             "-i".to_owned(),

@@ -73,12 +73,8 @@ fn build(folder: &CacheFolder) -> Result<Binaries, Error> {
          2 cores, kept in {}.",
         folder.path().display()
     ));
-    let etcd = GoProgram {
-        name: "etcd",
-        package: "go.etcd.io/etcd/server/v3",
-        packages: 560,
-        linker_flags: String::new(),
-    };
+    let etcd =
+        GoProgram { name: "etcd", package: "go.etcd.io/etcd/server/v3", packages: 560, linker_flags: String::new() };
     let kube_apiserver = GoProgram {
         name: "kube-apiserver",
         package: "k8s.io/kubernetes/cmd/kube-apiserver",

@@ -1,14 +1,14 @@
-//! A real Kubernetes API server with its etcd, private to the process that starts it.
+//! The API server and its etcd, private to the process that starts them.
 
-mod binaries;
-mod certificates;
+pub(crate) mod binaries;
+pub(crate) mod certificates;
 mod client;
 mod manifests;
 mod server;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,15 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use kube::Client;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::audit::{self, Request};
 use crate::error::Error;
-use crate::kubelet::{self, Kubelet};
-use crate::network::ReservedPort;
+use crate::network::port::ReservedPort;
+use crate::sync::lock;
 use binaries::Binaries;
-pub use binaries::KUBERNETES_VERSION;
 pub(crate) use certificates::{Certificates, Identity};
 pub(crate) use client::HttpsConnector;
 pub(crate) use server::Server;
@@ -45,14 +43,8 @@ const AUDIT_POLICY: &str = r#"{
   "rules": [{ "level": "Metadata" }]
 }"#;
 
-/// etcd and kube-apiserver on private ports of 127.0.0.1 with a private folder, stopped when this is dropped, when the
-/// test panics, and when the process is killed.
-///
-/// Rights are enforced (RBAC), every request is in the audit log, and the `ClusterRoles` `view`, `edit` and `admin` have
-/// the rules that the controller-manager would aggregate into them.
-pub struct ControlPlane {
-    // First: its containers end before the servers do.
-    kubelet: OnceCell<kubelet::Started>,
+/// etcd and kube-apiserver, stopped when this is dropped, when the test panics, and when the process is killed.
+pub(crate) struct Servers {
     kubelet_identity: Identity,
     api_server: Mutex<Server>,
     etcd: Mutex<Server>,
@@ -70,9 +62,9 @@ pub struct ControlPlane {
     folder: TempDir,
 }
 
-impl ControlPlane {
-    /// Starts a control plane and waits until it is ready. The first time on a machine this builds it (see the README).
-    pub async fn start() -> Result<Self, Error> {
+impl Servers {
+    /// Starts both and waits until they are ready. The first time on a machine this gets or builds their binaries.
+    pub(crate) async fn start() -> Result<Self, Error> {
         let binaries = tokio::task::spawn_blocking(Binaries::find_or_build)
             .await
             .map_err(|error| Error::Binaries(error.to_string()))??;
@@ -121,8 +113,7 @@ impl ControlPlane {
             &at("kube-apiserver.log"),
             None,
         )?;
-        let control_plane = Self {
-            kubelet: OnceCell::new(),
+        let servers = Self {
             kubelet_identity: certificates.kubelet,
             api_server: Mutex::new(api_server),
             etcd: Mutex::new(etcd),
@@ -138,14 +129,14 @@ impl ControlPlane {
             applying: tokio::sync::Mutex::default(),
             folder,
         };
-        control_plane.until_ready().await?;
-        control_plane.write_kubeconfig()?;
-        manifests::aggregate(&control_plane.client()?).await?;
-        Ok(control_plane)
+        servers.until_ready().await?;
+        servers.write_kubeconfig()?;
+        manifests::aggregate(&servers.client()?).await?;
+        Ok(servers)
     }
 
     /// A client with all rights. It belongs to the tokio runtime that it is made on.
-    pub fn client(&self) -> Result<Client, Error> {
+    pub(crate) fn client(&self) -> Result<Client, Error> {
         client::admin(self.port(), &self.authority, &self.admin)
     }
 
@@ -159,43 +150,34 @@ impl ControlPlane {
         &self.server
     }
 
-    /// The stand-in for a kubelet, which runs pods as processes of this machine; one a control plane, started when it is
-    /// first asked for.
-    pub async fn kubelet(&self) -> Result<Kubelet, Error> {
-        Ok(self.kubelet.get_or_try_init(|| kubelet::Started::new(self)).await?.kubelet())
-    }
-
     /// What the kubelet stand-in shows its clients.
     pub(crate) fn kubelet_identity(&self) -> &Identity {
         &self.kubelet_identity
     }
 
-    /// Where everything of this control plane lies, as long as it lives.
+    /// Where everything of these servers lies, as long as they live.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The port of the API server on 127.0.0.1. It stays the same when the server is restarted.
-    #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port.number()
     }
 
     /// The certificate authority of the API server, in PEM.
-    #[must_use]
-    pub fn certificate_authority(&self) -> &str {
+    pub(crate) fn certificate_authority(&self) -> &str {
         &self.authority
     }
 
     /// A kubeconfig with all rights, for `kubectl --kubeconfig`.
-    #[must_use]
-    pub fn kubeconfig(&self) -> &Path {
+    pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
     /// Applies manifests in YAML, several separated by `---`; waits until `CustomResourceDefinitions` are served, and
     /// gives `ClusterRoles` to `view`, `edit` and `admin` as their labels say.
-    pub async fn apply(&self, manifests: &str) -> Result<(), Error> {
+    pub(crate) async fn apply(&self, manifests: &str) -> Result<(), Error> {
         let client = self.client()?;
         // One after the other: of two that fill the aggregated roles at once, the last to write has not seen the other's.
         let _applying = self.applying.lock().await;
@@ -203,13 +185,8 @@ impl ControlPlane {
         manifests::aggregate(&client).await
     }
 
-    /// Every request so far, in the order of their arrival, that `wanted` accepts; waits until all of those have been
-    /// answered.
-    pub async fn requests(&self, wanted: impl Fn(&Request) -> bool) -> Result<Vec<Request>, Error> {
-        self.requests_since(0, wanted).await
-    }
-
-    /// The same from a [position](Self::position) of the record on.
+    /// Every request from a [position](Self::position) of the record on that `wanted` accepts, in the order of their
+    /// arrival; waits until all of those have been answered.
     pub(crate) async fn requests_since(
         &self,
         position: usize,
@@ -225,10 +202,15 @@ impl ControlPlane {
     }
 
     /// Kills the API server, as a crash would. etcd goes on.
-    pub fn kill_api_server(&self) {
+    pub(crate) fn kill_api_server(&self) {
         lock(&self.api_server).kill();
         // What it has not answered by now it will not answer.
         self.lost_until.store(self.position(), Ordering::SeqCst);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn api_server_binary(&self) -> &Path {
+        &self.binaries.kube_apiserver
     }
 
     fn audit_log(&self) -> PathBuf {
@@ -237,7 +219,7 @@ impl ControlPlane {
 
     /// Starts the API server again after [`kill_api_server`](Self::kill_api_server), on the same port with the same
     /// data, and waits until it is ready.
-    pub async fn start_api_server(&self) -> Result<(), Error> {
+    pub(crate) async fn start_api_server(&self) -> Result<(), Error> {
         let log = self.folder.path().join("kube-apiserver.log");
         let started =
             Server::start("kube-apiserver", &self.binaries.kube_apiserver, &self.api_server_arguments, &log, None)?;
@@ -331,8 +313,4 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
         // In megabytes: the record is never begun anew.
         "--audit-log-maxsize=100000".to_owned(),
     ]
-}
-
-fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
-    server.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Container;
 use tokio::process::Child;
 
+use crate::kubelet::clock::now;
 use crate::kubelet::environment::{self, Variables};
 use crate::kubelet::process::{self, Plan};
+use crate::kubelet::shared::{Image, LOOK_AGAIN};
 use crate::kubelet::sources::Sources;
 use crate::kubelet::status::{ContainerState, Place};
-use crate::kubelet::worker::{Worker, now};
-use crate::kubelet::{Image, LOOK_AGAIN, volumes};
-use crate::task::Program;
+use crate::kubelet::volumes;
+use crate::kubelet::worker::Worker;
+use crate::program::Program;
 
 /// The API server takes this many bytes of a container's last word.
 const MESSAGE_BYTES: usize = 4096;

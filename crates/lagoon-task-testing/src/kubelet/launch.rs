@@ -2,11 +2,11 @@
 
 use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Mutex, mpsc};
 
 use tokio::sync::watch;
 
-use crate::kubelet::worker::Worker;
+use crate::sync::lock;
 
 /// How a task of the launcher is run. Its image is its own, so that the kubelet stand-in finds this by the image.
 pub(crate) struct Launch {
@@ -14,8 +14,8 @@ pub(crate) struct Launch {
     pub arguments: Vec<String>,
     /// Variables that the test changes; `None` takes one away.
     pub changes: Vec<(String, Option<String>)>,
-    /// The pod, when it has its volumes.
-    pub prepared: watch::Sender<Option<Arc<Worker>>>,
+    /// Whether the pod has its volumes.
+    pub prepared: watch::Sender<bool>,
     /// Whether the test lets the process start.
     pub may_start: watch::Sender<bool>,
     /// Whether the process goes on when the pod is deleted, as that of a kubelet which has not heard of it.
@@ -39,12 +39,12 @@ impl Launch {
     /// Tells once of the process that has been started, or why it could not be.
     pub(crate) fn when_started(&self) -> mpsc::Receiver<io::Result<u32>> {
         let (sender, receiver) = mpsc::channel();
-        *crate::kubelet::lock(&self.started) = Some(sender);
+        *lock(&self.started) = Some(sender);
         receiver
     }
 
     pub(super) fn tell_started(&self, started: io::Result<u32>) {
-        if let Some(sender) = crate::kubelet::lock(&self.started).take() {
+        if let Some(sender) = lock(&self.started).take() {
             // Nobody listens any more when the test has given up.
             let _ = sender.send(started);
         }

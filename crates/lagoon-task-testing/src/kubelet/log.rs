@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::PATIENCE;
 use crate::error::Error;
+use crate::sync::lock;
 
 /// One line of a log, with its end if it had one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +45,12 @@ impl Log {
                 lines.send_modify(|lines| lines.lines.push(line));
             }
         });
-        crate::kubelet::lock(&self.readers).push(reader);
+        lock(&self.readers).push(reader);
     }
 
     /// Waits until all pipes have ended; the log is complete then.
     pub(super) async fn until_ended(&self) {
-        let readers = std::mem::take(&mut *crate::kubelet::lock(&self.readers));
+        let readers = std::mem::take(&mut *lock(&self.readers));
         for reader in readers {
             // A reader ends with its pipe; it cannot fail otherwise.
             let _ = reader.await;

@@ -21,11 +21,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use crate::control_plane::Identity;
+use crate::control_plane::certificates::Identity;
 use crate::error::Error;
-use crate::kubelet::Shared;
 use crate::kubelet::log::Lines;
 use crate::kubelet::log_query::LogQuery;
+use crate::kubelet::workers::Workers;
 use crate::network::{damaged, parsed};
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -42,27 +42,27 @@ pub(super) fn acceptor(identity: &Identity, authority: &str) -> Result<TlsAccept
 }
 
 /// Serves until it is dropped; its connections end with it.
-pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, kubelet: Arc<Shared>) {
+pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, workers: Arc<Workers>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(connection(stream, tls.clone(), kubelet.clone()));
+        connections.spawn(connection(stream, tls.clone(), workers.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection(stream: TcpStream, tls: TlsAcceptor, kubelet: Arc<Shared>) {
+async fn connection(stream: TcpStream, tls: TlsAcceptor, workers: Arc<Workers>) {
     // Lines are to arrive as they come.
     let _ = stream.set_nodelay(true);
     let Ok(stream) = tls.accept(stream).await else { return };
     let service = service_fn(|request| {
-        let answer = answer(&kubelet, &request);
+        let answer = answer(&workers, &request);
         async move { Ok::<_, Infallible>(answer) }
     });
     // It ends when the client closes it.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-fn answer(kubelet: &Shared, request: &Request<Incoming>) -> Answer {
+fn answer(workers: &Workers, request: &Request<Incoming>) -> Answer {
     let parts: Vec<&str> = request.uri().path().split('/').skip(1).collect();
     let (&Method::GET, &["containerLogs", namespace, pod, container]) = (request.method(), parts.as_slice()) else {
         return refusal(StatusCode::NOT_FOUND, "the kubelet stand-in serves logs only");
@@ -71,7 +71,7 @@ fn answer(kubelet: &Shared, request: &Request<Incoming>) -> Answer {
         Ok(query) => query,
         Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
     };
-    let Some(worker) = kubelet.worker(namespace, pod) else {
+    let Some(worker) = workers.find(namespace, pod) else {
         return refusal(StatusCode::NOT_FOUND, &format!("pod {namespace}/{pod} does not run here"));
     };
     match worker.log(container) {

@@ -1,5 +1,6 @@
 //! A stand-in for a kubelet: the containers of pods as processes of this machine.
 
+mod clock;
 mod container;
 mod environment;
 mod launch;
@@ -10,36 +11,31 @@ mod node;
 mod object;
 mod pods;
 mod process;
+mod shared;
 mod sources;
 mod status;
 mod volumes;
 mod worker;
+mod workers;
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Client, ResourceExt};
-use tokio::sync::{Notify, oneshot};
+use kube::ResourceExt;
+use tokio::sync::oneshot;
 
 pub(crate) use launch::Launch;
 pub(crate) use status::ContainerState;
 pub(crate) use volumes::token;
 pub(crate) use worker::Worker;
 
-use crate::control_plane::ControlPlane;
+use crate::control_plane::Servers;
 use crate::error::Error;
-use crate::task::Program;
-
-/// How long until something is tried again that did not work.
-const RETRY: Duration = Duration::from_millis(50);
-
-/// How often a container is looked at again that cannot be started yet.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+use crate::program::Program;
+use shared::{Image, Shared};
+use workers::Workers;
 
 /// What a kubelet says of a pod that it evicts.
 const EVICTED: &str = "The node was low on resource: memory.";
@@ -75,27 +71,7 @@ const EVICTED: &str = "The node was low on resource: memory.";
 #[derive(Clone)]
 pub struct Kubelet {
     shared: Arc<Shared>,
-}
-
-/// What the containers of an image run.
-#[derive(Clone)]
-struct Image {
-    /// `None`: it cannot be pulled.
-    program: Option<Program>,
-    /// Of a task of the launcher.
-    launch: Option<Arc<Launch>>,
-}
-
-/// What all parts of the stand-in know.
-struct Shared {
-    client: Client,
-    authority: String,
-    api_server_port: u16,
-    folder: PathBuf,
-    images: Mutex<HashMap<String, Image>>,
-    images_changed: Notify,
-    /// By the pod's uid.
-    workers: Mutex<HashMap<String, Arc<Worker>>>,
+    workers: Arc<Workers>,
 }
 
 impl Kubelet {
@@ -117,40 +93,21 @@ impl Kubelet {
 
     /// Forgets an image.
     pub(crate) fn remove_image(&self, image: &str) {
-        lock(&self.shared.images).remove(image);
+        self.shared.remove_image(image);
+    }
+
+    /// The worker of this very pod, while there is one.
+    pub(crate) fn worker_of(&self, pod: &Pod) -> Option<Arc<Worker>> {
+        self.workers.get(&pod.uid()?)
     }
 
     /// Evicts a pod that runs here, as a kubelet does whose node is low on memory; waits until its containers have ended
     /// and its status says so.
     pub async fn evict(&self, namespace: &str, pod_name: &str) -> Result<(), Error> {
-        let worker = self.shared.worker(namespace, pod_name).filter(|worker| !worker.states().borrow().is_over);
+        let worker = self.workers.find(namespace, pod_name).filter(|worker| !worker.states().borrow().is_over);
         let not_running = || Error::NotRunning { namespace: namespace.to_owned(), pod: pod_name.to_owned() };
         worker.ok_or_else(not_running)?.evict(EVICTED).await;
         Ok(())
-    }
-}
-
-impl Shared {
-    fn add_image(&self, name: String, image: Image) {
-        lock(&self.images).insert(name, image);
-        self.images_changed.notify_one();
-    }
-
-    fn image(&self, name: &str) -> Option<Image> {
-        lock(&self.images).get(name).cloned()
-    }
-
-    /// The pod's worker. While one of the same name still ends, it is the new one.
-    fn worker(&self, namespace: &str, pod: &str) -> Option<Arc<Worker>> {
-        let workers = lock(&self.workers);
-        let of_pod = |worker: &&Arc<Worker>| {
-            worker.pod.name_any() == pod && worker.pod.namespace().as_deref() == Some(namespace)
-        };
-        workers.values().filter(of_pod).max_by_key(|worker| !worker.is_gone()).cloned()
-    }
-
-    fn forget(&self, pod: &Pod) {
-        lock(&self.workers).remove(&pod.uid().unwrap_or_default());
     }
 }
 
@@ -164,35 +121,29 @@ pub(crate) struct Started {
 impl Started {
     /// Starts it on a thread of its own: it outlives the runtime of the test that asks for it first, and its containers
     /// end with that thread.
-    pub(crate) async fn new(control_plane: &ControlPlane) -> Result<Self, Error> {
+    pub(crate) async fn new(servers: &Servers) -> Result<Self, Error> {
         let what = "Starting the kubelet stand-in";
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::process(what))?;
-        let folder = control_plane.folder().join("kubelet");
+        let folder = servers.folder().join("kubelet");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        let tls = log_server::acceptor(control_plane.kubelet_identity(), control_plane.certificate_authority())?;
+        let tls = log_server::acceptor(servers.kubelet_identity(), servers.certificate_authority())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::process(what))?;
         listener.set_nonblocking(true).map_err(Error::process(what))?;
         let port = listener.local_addr().map_err(Error::process(what))?.port();
-        node::register(&control_plane.client()?, port).await?;
+        node::register(&servers.client()?, port).await?;
         let shared = {
             let _entered = runtime.enter();
-            Arc::new(Shared {
-                client: control_plane.client()?,
-                authority: control_plane.certificate_authority().to_owned(),
-                api_server_port: control_plane.port(),
-                folder,
-                images: Mutex::default(),
-                images_changed: Notify::new(),
-                workers: Mutex::default(),
-            })
+            let (client, authority) = (servers.client()?, servers.certificate_authority().to_owned());
+            Arc::new(Shared::new(client, authority, servers.port(), folder))
         };
         let listener = {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener).map_err(Error::process(what))?
         };
-        let serve = log_server::serve(listener, tls, shared.clone());
-        let follow = pods::follow(shared.clone());
+        let workers = Arc::<Workers>::default();
+        let serve = log_server::serve(listener, tls, workers.clone());
+        let follow = pods::follow(shared.clone(), workers.clone());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("kubelet".to_owned()).spawn(move || {
             runtime.block_on(async move {
@@ -204,7 +155,7 @@ impl Started {
             });
         });
         let thread = thread.map_err(Error::process(what))?;
-        Ok(Self { kubelet: Kubelet { shared }, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { kubelet: Kubelet { shared, workers }, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn kubelet(&self) -> Kubelet {
@@ -214,15 +165,11 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        lock(&self.kubelet.shared.workers).values().for_each(|worker| worker.kill_processes());
+        self.kubelet.workers.kill_processes();
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // One that has panicked has ended too.
             let _ = thread.join();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

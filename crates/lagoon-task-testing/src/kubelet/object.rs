@@ -8,9 +8,11 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use serde_json::{Value, json};
 
+use crate::kubelet::clock::now;
+use crate::kubelet::node;
+use crate::kubelet::shared::RETRY;
 use crate::kubelet::status::status;
-use crate::kubelet::worker::{Worker, now};
-use crate::kubelet::{RETRY, node};
+use crate::kubelet::worker::Worker;
 
 impl Worker {
     /// Binds the pod to the node, as the scheduler does. One that is bound already stays so.

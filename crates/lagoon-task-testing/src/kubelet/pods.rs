@@ -9,12 +9,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 
+use crate::kubelet::node;
+use crate::kubelet::shared::{Image, RETRY, Shared};
 use crate::kubelet::worker::Worker;
-use crate::kubelet::{Image, RETRY, Shared, lock, node};
+use crate::kubelet::workers::Workers;
 
 /// Follows the pods until it is dropped. A watch that ends, for whatever reason, begins anew with a list.
-pub(super) async fn follow(kubelet: Arc<Shared>) {
-    let mut pods = Pods { kubelet, unclaimed: HashMap::new() };
+pub(super) async fn follow(kubelet: Arc<Shared>, workers: Arc<Workers>) {
+    let mut pods = Pods { kubelet, workers, unclaimed: HashMap::new() };
     loop {
         // An error: the API server is away, or does not know the version any more.
         let _ = pods.list_and_watch().await;
@@ -24,6 +26,7 @@ pub(super) async fn follow(kubelet: Arc<Shared>) {
 
 struct Pods {
     kubelet: Arc<Shared>,
+    workers: Arc<Workers>,
     /// Pods that no node has, by uid. Their images may come.
     unclaimed: HashMap<String, Pod>,
 }
@@ -57,7 +60,7 @@ impl Pods {
 
     fn see(&mut self, pod: Pod) {
         let uid = pod.uid().unwrap_or_default();
-        let worker = lock(&self.kubelet.workers).get(&uid).cloned();
+        let worker = self.workers.get(&uid);
         if let Some(worker) = worker {
             worker.see(Some(&pod));
         } else if !is_open(&pod) {
@@ -82,20 +85,24 @@ impl Pods {
         // Without a folder there is nothing that can be done for it: it stays pending.
         let Ok(worker) = Worker::new(self.kubelet.clone(), pod, launch) else { return };
         let worker = Arc::new(worker);
-        lock(&self.kubelet.workers).insert(uid, worker.clone());
-        tokio::spawn(worker.live());
+        self.workers.insert(uid.clone(), worker.clone());
+        let workers = self.workers.clone();
+        tokio::spawn(async move {
+            worker.live().await;
+            workers.remove(&uid);
+        });
     }
 
     fn lose(&mut self, uid: &str) {
         self.unclaimed.remove(uid);
-        if let Some(worker) = lock(&self.kubelet.workers).get(uid) {
+        if let Some(worker) = self.workers.get(uid) {
             worker.see(None);
         }
     }
 
     /// Those that are not listed have gone while nobody watched.
     fn forget_all_but(&mut self, listed: &HashSet<String>) {
-        let known: Vec<String> = lock(&self.kubelet.workers).keys().chain(self.unclaimed.keys()).cloned().collect();
+        let known: Vec<String> = self.workers.uids().into_iter().chain(self.unclaimed.keys().cloned()).collect();
         for uid in known.iter().filter(|uid| !listed.contains(*uid)) {
             self.lose(uid);
         }

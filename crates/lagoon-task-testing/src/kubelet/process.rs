@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::kubelet::environment::{Variables, expand};
 use crate::kubelet::launch::Launch;
 use crate::kubelet::volumes::Mount;
-use crate::task::Program;
+use crate::program::Program;
 
 /// Makes a container's root; see there.
 const CONTAINER_ROOT: &str = include_str!("container_root.sh");

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use crate::kubelet::clock::now;
 use crate::kubelet::launch::Launch;
 use crate::kubelet::log::Log;
+use crate::kubelet::shared::{LOOK_AGAIN, Shared};
 use crate::kubelet::sources::Sources;
 use crate::kubelet::status::{ContainerState, Place, PodState};
-use crate::kubelet::{LOOK_AGAIN, Shared, container, node, process, volumes};
+use crate::kubelet::{container, node, process, volumes};
 
 /// How long a container has to end that nobody gave any time: its pod is deleted by force, or evicted. A kubelet gives
 /// it 1 s; the machines of tests are busier than those of sites.
@@ -89,7 +89,6 @@ impl Worker {
         if let Ok(Sight::Deleting(_)) = deleting {
             self.delete().await;
         }
-        self.kubelet.forget(&self.pod);
     }
 
     /// Runs the containers, until all have ended.
@@ -122,7 +121,7 @@ impl Worker {
             state.say("");
         });
         if let Some(launch) = &self.launch {
-            launch.prepared.send_replace(Some(self.clone()));
+            launch.prepared.send_replace(true);
             // It is there as long as this pod.
             let _ = launch.may_start.subscribe().wait_for(|may| *may).await;
         }
@@ -321,8 +320,4 @@ fn sight(pod: &Pod) -> Sight {
         0 => Sight::Deleting(SHORT_GRACE),
         seconds => Sight::Deleting(Duration::from_secs(seconds.unsigned_abs())),
     }
-}
-
-pub(super) fn now() -> Time {
-    Time(Timestamp::now())
 }

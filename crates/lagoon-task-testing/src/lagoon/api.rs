@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -20,11 +20,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::BoxError;
 
-use crate::control_plane::Certificates;
+use crate::control_plane::certificates::Certificates;
 use crate::error::Error;
 use crate::lagoon::form::{self, FormPart};
 use crate::lagoon::ssh::LagoonSsh;
 use crate::network::acceptor;
+use crate::sync::lock;
 
 /// What happens to a request instead of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,10 +188,6 @@ impl Drop for LagoonApiServer {
     fn drop(&mut self) {
         self.listening.abort();
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers a request. An error breaks the connection.

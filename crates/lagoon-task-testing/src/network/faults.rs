@@ -3,55 +3,16 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use http::Method;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::PATIENCE;
-use crate::control_plane::ControlPlane;
+use crate::bench::ControlPlane;
 use crate::error::Error;
 use crate::network::acceptor;
+use crate::network::fault::{Fault, Passing};
 use crate::network::proxy::Proxy;
-
-/// What happens to one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing: it is passed on, and so is its answer.
-    None,
-    /// The connection breaks before the API server has seen the request.
-    NeverArrives,
-    /// The API server carries it out, and the connection breaks before its answer.
-    AnswerLost,
-    /// This status comes instead, and the API server never sees the request; with `Retry-After` in seconds if given.
-    AnsweredInstead(u16, Option<u32>),
-    /// The API server carries it out, and this status comes instead of its answer.
-    AnsweredWrongly(u16),
-    /// The request is held before the API server has seen it, until [`FaultProxy::release`].
-    RequestHeld,
-    /// The API server carries it out, and its answer is held until [`FaultProxy::release`]: all of it, or of a watch
-    /// the head.
-    AnswerHeld,
-}
-
-/// A request on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passing {
-    /// From 0, in the order of arrival.
-    pub number: usize,
-    /// Its method.
-    pub method: Method,
-    /// Path and query.
-    pub uri: String,
-}
-
-impl Passing {
-    /// Whether it is a watch.
-    #[must_use]
-    pub fn is_watch(&self) -> bool {
-        self.uri.contains("watch=true")
-    }
-}
 
 /// Stands before the API server with the API server's own certificate and passes on what comes, except for the faults
 /// that the test plans. Point a task at it with the variable `KUBERNETES_SERVICE_PORT`.
@@ -74,8 +35,9 @@ impl FaultProxy {
         let port = listener.local_addr().map_err(Error::process("Listening"))?.port();
         let (connections, generation) = watch::channel(0);
         let (holding, newly_held) = mpsc::unbounded_channel();
-        let proxy = Arc::new(Proxy::new(control_plane, plan, holding)?);
-        let tls = acceptor(control_plane.server_identity())?;
+        let servers = control_plane.servers();
+        let proxy = Arc::new(Proxy::new(servers, plan, holding)?);
+        let tls = acceptor(servers.server_identity())?;
         let serving = proxy.clone();
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -27,10 +27,13 @@ use tokio_rustls::TlsAcceptor;
 use tower::BoxError;
 
 use crate::PATIENCE;
-use crate::control_plane::{Certificates, ControlPlane};
+use crate::bench::ControlPlane;
+use crate::control_plane::certificates::Certificates;
 use crate::error::Error;
-use crate::launcher::{LagoonEnvironment, PROJECT_LABEL, create, object};
 use crate::network::{acceptor, overlap};
+use crate::objects::{create, object};
+use crate::sync::lock;
+use crate::task_pod::{LagoonEnvironment, PROJECT_LABEL};
 
 /// How ingress-nginx names its webhook; the API server puts it before the reason of a refusal.
 const WEBHOOK: &str = "validate.nginx.ingress.kubernetes.io";
@@ -126,7 +129,7 @@ impl HostGuard {
 
     /// Refuses every create that is no dry run with this message, whatever its host, until it is called with `None`.
     pub fn refuse_everything(&self, message: Option<&str>) {
-        *self.guard.refusing.lock().unwrap_or_else(PoisonError::into_inner) = message.map(ToOwned::to_owned);
+        *lock(&self.guard.refusing) = message.map(ToOwned::to_owned);
     }
 
     /// Accepts every Ingress from now on, as if it were not there, until it is called with `false`.
@@ -232,7 +235,7 @@ impl Guard {
             return Ok(None);
         }
         if request["operation"] == "CREATE" && request["dryRun"] != true {
-            let refusing = self.refusing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let refusing = lock(&self.refusing).clone();
             if refusing.is_some() {
                 return Ok(refusing);
             }

@@ -1,10 +1,11 @@
 //! What may stand between a task and the API server, or pretend to be it.
 
+mod fault;
 mod faults;
 mod host_guard;
 mod overlap;
 mod plans;
-mod port;
+pub(crate) mod port;
 mod proxy;
 mod recorder;
 
@@ -15,13 +16,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-pub use faults::{Fault, FaultProxy, Passing};
+pub use fault::{Fault, Passing};
+pub use faults::FaultProxy;
 pub use host_guard::HostGuard;
 pub use plans::{every, first, once};
 pub use port::ReservedPort;
 pub use recorder::Recorder;
 
-use crate::control_plane::Identity;
+use crate::control_plane::certificates::Identity;
 use crate::error::Error;
 
 /// Accepts TLS with this identity.

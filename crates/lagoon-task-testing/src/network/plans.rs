@@ -1,6 +1,6 @@
 //! Plans for a [`FaultProxy`](crate::FaultProxy) that many tests share.
 
-use crate::network::{Fault, Passing};
+use crate::network::fault::{Fault, Passing};
 
 /// Injects `fault` into the first request that `wanted` accepts.
 ///

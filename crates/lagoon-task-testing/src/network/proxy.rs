@@ -1,6 +1,6 @@
 //! How the proxy passes a request on, or does not.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::BoxError;
 
-use crate::control_plane::{ControlPlane, HttpsConnector};
+use crate::control_plane::{HttpsConnector, Servers};
 use crate::error::Error;
-use crate::network::faults::{Fault, Passing};
+use crate::network::fault::{Fault, Passing};
+use crate::sync::lock;
 
 type Plan = dyn FnMut(&Passing) -> Fault + Send;
 type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
@@ -42,13 +43,13 @@ struct Record {
 impl Proxy {
     /// Tells `holding` of each that is held.
     pub(super) fn new(
-        control_plane: &ControlPlane,
+        servers: &Servers,
         plan: impl FnMut(&Passing) -> Fault + Send + 'static,
         holding: mpsc::UnboundedSender<Passing>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(control_plane.connector()?),
-            authority: format!("127.0.0.1:{}", control_plane.port()),
+            client: Client::builder(TokioExecutor::new()).build(servers.connector()?),
+            authority: format!("127.0.0.1:{}", servers.port()),
             plan: Mutex::new(Box::new(plan)),
             record: Mutex::default(),
             holding,
@@ -175,8 +176,4 @@ fn answer(status: u16, retry_after: Option<u32>) -> Result<Answer, http::Error> 
 
 fn complete(body: Bytes) -> UnsyncBoxBody<Bytes, hyper::Error> {
     Full::new(body).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,16 @@
 //! A listener that records what it is sent and answers nothing.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::control_plane::Certificates;
+use crate::control_plane::certificates::Certificates;
 use crate::error::Error;
 use crate::network::acceptor;
+use crate::sync::lock;
 
 /// Listens on a port of 127.0.0.1 and keeps everything that is sent to it: as a proxy would see it, or, as an impostor
 /// of the API server with a certificate of another authority, after decryption.
@@ -85,10 +86,6 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.listening.abort();
     }
-}
-
-fn lock(recorded: &Mutex<Recorded>) -> std::sync::MutexGuard<'_, Recorded> {
-    recorded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn keep(mut stream: impl AsyncRead + Unpin, recorded: &Mutex<Recorded>) {

@@ -9,29 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::control_plane::ControlPlane;
+use crate::bench::ControlPlane;
 use crate::error::Error;
 use crate::kubelet::Launch;
-use crate::launcher::{DEPLOYER, LagoonEnvironment, TaskPod, create, pods};
+use crate::objects::{create, pods};
+use crate::program::Program;
+use crate::task_pod::{DEPLOYER, LagoonEnvironment, TaskPod};
 pub use running::{Finished, Running};
-
-/// What a container runs.
-#[derive(Debug, Clone)]
-pub enum Program {
-    /// A binary of this machine. One that the [`Launcher`](crate::Launcher) runs is told with `--root` where its mounts
-    /// are, and runs as whoever runs the test: that takes no rights, and less time. In any other pod it has a root of its
-    /// own, with its mounts where the pod says, and the pod's user.
-    Binary(PathBuf),
-    /// A container made with `buildah from`, run without capabilities as the pod's user and with its mounts where the pod
-    /// has them. Its program is `/task`, unless the pod has a command.
-    Container(String),
-}
-
-impl<P: AsRef<Path>> From<P> for Program {
-    fn from(path: P) -> Self {
-        Self::Binary(path.as_ref().to_owned())
-    }
-}
 
 /// A task that has not been launched yet.
 pub struct Task<'bench> {
@@ -129,12 +113,12 @@ impl<'bench> Task<'bench> {
         let (control_plane, account) = (self.control_plane, self.account);
         let pod = TaskPod { name: &name, image: &image, account: &account, variables, legacy: self.legacy_mount };
         let api = pods(control_plane, &self.environment.namespace)?;
-        let begun_at = control_plane.position();
+        let position = control_plane.servers().position();
         let created = create(&api, pod.to_json()).await;
         if created.is_err() {
             kubelet.remove_image(&image);
         }
-        let running = Running::new(control_plane, kubelet, image, created?, launch, begun_at).await?;
+        let running = Running::new(control_plane, kubelet, image, created?, launch, position).await?;
         Ok(Prepared { running })
     }
 

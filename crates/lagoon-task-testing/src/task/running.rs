@@ -16,10 +16,10 @@ use tokio::process::Command;
 
 use crate::PATIENCE;
 use crate::audit::Request;
-use crate::control_plane::ControlPlane;
+use crate::bench::ControlPlane;
 use crate::error::Error;
 use crate::kubelet::{self, ContainerState, Kubelet, Launch, Worker};
-use crate::launcher::pods;
+use crate::objects::pods;
 
 const RESULT_ANNOTATION: &str = "lagoon.sh/taskData";
 
@@ -36,7 +36,7 @@ pub struct Running<'bench> {
     /// The folder with the token and the certificate authority.
     service_account: PathBuf,
     /// Where the record of requests was before the pod was made: its own requests come after that.
-    begun_at: usize,
+    position: usize,
 }
 
 /// What is left of a task.
@@ -76,17 +76,15 @@ impl<'bench> Running<'bench> {
         image: String,
         pod: Pod,
         launch: Arc<Launch>,
-        begun_at: usize,
+        position: usize,
     ) -> Result<Self, Error> {
         let mut prepared = launch.prepared.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, prepared.wait_for(Option::is_some)).await;
-        let worker = waited.ok().and_then(|worker| worker.ok()?.clone());
+        let waited = tokio::time::timeout(PATIENCE, prepared.wait_for(|is_prepared| *is_prepared)).await;
+        let worker = waited.ok().and_then(|_| kubelet.worker_of(&pod));
         let what = || format!("the mounts of pod {}", pod.name_any());
         let worker = worker.ok_or_else(|| Error::Waited { what: what(), log: String::new() })?;
-        // The two know each other only until then.
-        launch.prepared.send_replace(None);
         let service_account = worker.service_account_folder().unwrap_or_default();
-        Ok(Self { control_plane, kubelet, image, pod, launch, worker, process: None, service_account, begun_at })
+        Ok(Self { control_plane, kubelet, image, pod, launch, worker, process: None, service_account, position })
     }
 
     /// Lets the kubelet stand-in start the process, and waits for it, which takes milliseconds.
@@ -211,7 +209,8 @@ impl<'bench> Running<'bench> {
             termination_message: std::fs::read_to_string(&last_word).map_err(Error::file(last_word))?,
             requests: self
                 .control_plane
-                .requests_since(self.begun_at, |request| request.pod == pod_name && request.user == user)
+                .servers()
+                .requests_since(self.position, |request| request.pod == pod_name && request.user == user)
                 .await?,
         })
     }
