@@ -1,16 +1,19 @@
 //! Where the API server's and etcd's binaries come from.
 //!
 //! In this order: the folder that `KUBEBUILDER_ASSETS` names; the newest version in the store of `setup-envtest`; the
-//! cache of this crate, which is filled once by building both from the pinned Go modules in `control-plane/go.mod`.
+//! cache of this crate. The cache is filled once: by downloading both, and where that is refused, by building both from
+//! the pinned Go modules in `control-plane/go.mod`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cache::{CacheFolder, fingerprint, home, say};
+use crate::control_plane::prebuilt::Prebuilt;
 use crate::error::Error;
 use crate::go_build::GoProgram;
 
-/// The version that is built when none is installed.
+/// The version that is built where none is installed and none can be downloaded. A downloaded one is the newest patch of
+/// the same minor version; an installed one may be any, as `KUBEBUILDER_ASSETS` or the store of `setup-envtest` has it.
 pub const KUBERNETES_VERSION: &str = "v1.37.2";
 
 const GO_MOD: &str = include_str!("../../control-plane/go.mod");
@@ -24,8 +27,8 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds them, or builds them, which takes about five minutes on two cores and says so.
-    pub(crate) fn find_or_build() -> Result<Self, Error> {
+    /// Finds them, or downloads them, or builds them, which takes about five minutes on two cores and says so.
+    pub(crate) fn get() -> Result<Self, Error> {
         if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS") {
             let folder = PathBuf::from(folder);
             return Self::in_folder(&folder).ok_or_else(|| {
@@ -36,7 +39,23 @@ impl Binaries {
             return Ok(found);
         }
         let folder = CacheFolder::open(&cache_name())?;
-        Self::in_folder(folder.path()).map_or_else(|| build(&folder), Ok)
+        let prebuilt = Prebuilt::like(KUBERNETES_VERSION, &folder);
+        let find = || Self::in_folder(folder.path()).or_else(|| newest_in_store(&prebuilt.store()));
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        say(&format!(
+            "Getting the Kubernetes API server {} and etcd, once, kept in {}.",
+            prebuilt.versions,
+            folder.path().display()
+        ));
+        match prebuilt.download(|store| newest_in_store(store).is_some()) {
+            Ok(()) => find().ok_or_else(|| Error::Binaries("what was downloaded has been removed.".to_owned())),
+            Err(reason) => {
+                say(&format!("They are not downloaded: {reason}."));
+                build(&folder)
+            }
+        }
     }
 
     fn in_folder(folder: &Path) -> Option<Self> {
@@ -46,7 +65,7 @@ impl Binaries {
 }
 
 /// The newest version in the store of `setup-envtest`, whose folders are named like `1.33.0-linux-amd64`.
-fn newest_in_store(store: &Path) -> Option<Binaries> {
+pub(super) fn newest_in_store(store: &Path) -> Option<Binaries> {
     let mut versions: Vec<(Vec<u64>, PathBuf)> = fs::read_dir(store)
         .ok()?
         .flatten()
@@ -69,9 +88,7 @@ fn build(folder: &CacheFolder) -> Result<Binaries, Error> {
     folder.write("go.mod", GO_MOD)?;
     folder.write("go.sum", GO_SUM)?;
     say(&format!(
-        "Building the Kubernetes API server {KUBERNETES_VERSION} and etcd from Go modules, once: about 5 minutes on \
-         2 cores, kept in {}.",
-        folder.path().display()
+        "Building the Kubernetes API server {KUBERNETES_VERSION} and etcd from Go modules: about 5 minutes on 2 cores."
     ));
     let etcd =
         GoProgram { name: "etcd", package: "go.etcd.io/etcd/server/v3", packages: 560, linker_flags: String::new() };

@@ -4,6 +4,7 @@ pub(crate) mod binaries;
 pub(crate) mod certificates;
 mod client;
 mod manifests;
+mod prebuilt;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -65,9 +66,8 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts both and waits until they are ready. The first time on a machine this gets or builds their binaries.
     pub(crate) async fn start() -> Result<Self, Error> {
-        let binaries = tokio::task::spawn_blocking(Binaries::find_or_build)
-            .await
-            .map_err(|error| Error::Binaries(error.to_string()))??;
+        let binaries =
+            tokio::task::spawn_blocking(Binaries::get).await.map_err(|error| Error::Binaries(error.to_string()))??;
         let mut attempt = 1;
         loop {
             match Self::start_once(&binaries).await {
