@@ -20,6 +20,16 @@ pub enum Error {
         /// What Go said, or why it could not be started.
         reason: String,
     },
+    /// Packages of the distribution are missing and could not be downloaded.
+    #[error(
+        "{packages}: not installed, and could not be downloaded: {reason}. Install them: apt-get install {packages}"
+    )]
+    Packages {
+        /// Their names, separated by spaces.
+        packages: String,
+        /// Why they could not be downloaded.
+        reason: String,
+    },
     /// A server did not come up.
     #[error("{server} did not become ready: {reason}. The last lines of its log:\n{log}")]
     NotReady {

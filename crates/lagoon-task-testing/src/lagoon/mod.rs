@@ -2,6 +2,7 @@
 
 mod api;
 mod form;
+mod openssh;
 mod ssh;
 
 pub use api::{ApiFault, Asked, LagoonApiServer, Upload};

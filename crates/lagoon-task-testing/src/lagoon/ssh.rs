@@ -14,11 +14,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-
-const SSHD: &str = "/usr/sbin/sshd";
-
-/// Makes names of users that the machine does not have known to one process (package libnss-wrapper).
-const NAMES: &str = "libnss_wrapper.so";
+use crate::lagoon::openssh::OpenSsh;
 
 const NOBODY: u32 = 65_534;
 
@@ -50,9 +46,13 @@ impl KeyKind {
 /// `token`, and a user named like an environment's namespace gets a command run, after `service=NAME container=NAME`.
 ///
 /// What it is not: there is one key, which opens everything; the tokens are not signed; a command runs in a shell of this
-/// machine, with the variables `namespace`, `service` and `container`. It needs Debian's packages `openssh-server` and
-/// `libnss-wrapper`. Each connection has a process of its own, which ends with it.
+/// machine, with the variables `namespace`, `service` and `container`. Each connection has its own process, which ends
+/// with it.
+///
+/// It needs the packages `openssh-server`, `openssh-client` and `libnss-wrapper` of Debian, Ubuntu and their like. Those
+/// that are not installed are downloaded once into the cache, which takes no rights.
 pub struct LagoonSsh {
+    openssh: Arc<OpenSsh>,
     folder: TempDir,
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -65,27 +65,29 @@ impl LagoonSsh {
     /// Starts one that knows these users, such as `lagoon` and `shop-main`, and has a host key of each of these kinds.
     pub async fn start(users: &[&str], host_keys: &[KeyKind]) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::process("Making a folder for sshd"))?;
-        prepare(folder.path(), users, host_keys)?;
+        let openssh = tokio::task::spawn_blocking(OpenSsh::get).await;
+        let openssh = Arc::new(openssh.map_err(|error| Error::process("Looking for OpenSSH")(error.into()))??);
+        prepare(&openssh, folder.path(), users, host_keys)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::process("Listening"))?;
         let port = listener.local_addr().map_err(Error::process("Listening"))?.port();
         let (connections, deaf) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let ended = Arc::<AtomicUsize>::default();
         let (count, count_ended, hangs_up) = (connections.clone(), ended.clone(), deaf.clone());
-        let path = folder.path().to_owned();
+        let (path, server) = (folder.path().to_owned(), openssh.clone());
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (count_ended, path) = (count_ended.clone(), path.clone());
+                let (count_ended, path, server) = (count_ended.clone(), path.clone(), server.clone());
                 let hangs_up = hangs_up.load(Ordering::SeqCst);
                 tokio::spawn(async move {
                     if !hangs_up {
-                        serve(stream, path).await;
+                        serve(stream, &server, path).await;
                     }
                     count_ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Ok(Self { folder, port, connections, ended, deaf, listening })
+        Ok(Self { openssh, folder, port, connections, ended, deaf, listening })
     }
 
     /// The port of 127.0.0.1.
@@ -121,7 +123,7 @@ impl LagoonSsh {
         let name = format!("user_{}", kind.name());
         let path = self.folder.path().join(&name);
         if !path.exists() {
-            new_key(kind, &path)?;
+            new_key(&self.openssh, kind, &path)?;
             let authorized = self.read("authorized_keys")? + &self.read(&format!("{name}.pub"))?;
             write(&self.folder.path().join("authorized_keys"), &authorized)?;
         }
@@ -136,7 +138,7 @@ impl LagoonSsh {
     /// The fingerprint of its host key of this kind, as `ssh-keygen` has it.
     pub async fn fingerprint(&self, kind: KeyKind) -> Result<String, Error> {
         let key = self.folder.path().join(format!("host_{}.pub", kind.name()));
-        let mut command = Command::new("ssh-keygen");
+        let mut command = Command::from(self.openssh.ssh_keygen());
         let printed =
             command.arg("-l").arg("-f").arg(key).output().await.map_err(Error::process("Running ssh-keygen"))?;
         let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
@@ -176,7 +178,7 @@ impl Drop for LagoonSsh {
 }
 
 /// One connection, with an sshd of its own as `inetd` would start it.
-async fn serve(stream: TcpStream, folder: PathBuf) {
+async fn serve(stream: TcpStream, openssh: &OpenSsh, folder: PathBuf) {
     let Ok(stream) = stream.into_std() else { return };
     if stream.set_nonblocking(false).is_err() {
         return;
@@ -184,11 +186,10 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
     let descriptor = OwnedFd::from(stream);
     let Ok(second) = descriptor.try_clone() else { return };
     let Ok(log) = std::fs::File::options().append(true).create(true).open(folder.join("log")) else { return };
-    let mut command = Command::new(SSHD);
+    let mut command = Command::from(openssh.sshd());
     command
         .args(["-i", "-e", "-f"])
         .arg(folder.join("sshd_config"))
-        .env("LD_PRELOAD", NAMES)
         .env("NSS_WRAPPER_PASSWD", folder.join("passwd"))
         .env("NSS_WRAPPER_GROUP", folder.join("group"))
         .stdin(Stdio::from(descriptor))
@@ -203,16 +204,16 @@ async fn serve(stream: TcpStream, folder: PathBuf) {
 }
 
 /// Everything that sshd reads.
-fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), Error> {
+fn prepare(openssh: &OpenSsh, folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), Error> {
     let mut keys = String::new();
     for kind in host_keys {
         let path = folder.join(format!("host_{}", kind.name()));
-        new_key(*kind, &path)?;
+        new_key(openssh, *kind, &path)?;
         keys.extend(["HostKey ", &path.display().to_string(), "\n"]);
     }
-    let place = folder.display();
+    let (place, settings) = (folder.display(), &openssh.settings);
     let config = format!(
-        "{keys}AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
+        "{keys}{settings}AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          ForceCommand exec sh {place}/lagoon-ssh.sh {place} \"$SSH_ORIGINAL_COMMAND\"\n"
     );
@@ -233,8 +234,8 @@ fn prepare(folder: &Path, users: &[&str], host_keys: &[KeyKind]) -> Result<(), E
     write(&folder.join("tokens"), "")
 }
 
-fn new_key(kind: KeyKind, path: &Path) -> Result<(), Error> {
-    let mut command = std::process::Command::new("ssh-keygen");
+fn new_key(openssh: &OpenSsh, kind: KeyKind, path: &Path) -> Result<(), Error> {
+    let mut command = openssh.ssh_keygen();
     command.args(["-q", "-N", "", "-t", kind.name(), "-f"]).arg(path);
     let status = command.status().map_err(Error::process("Running ssh-keygen (package openssh-client)"))?;
     if status.success() { Ok(()) } else { Err(Error::Manifest(format!("ssh-keygen made no {} key", kind.name()))) }
@@ -242,4 +243,32 @@ fn new_key(kind: KeyKind, path: &Path) -> Result<(), Error> {
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lagoon_ssh_gives_a_token_and_runs_a_command() {
+        let stand_in = LagoonSsh::start(&["lagoon", "shop-main"], &[KeyKind::Ed25519]).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (key, known_hosts) = (folder.path().join("key"), folder.path().join("known_hosts"));
+        write(&known_hosts, &stand_in.known_hosts_line(KeyKind::Ed25519).unwrap()).unwrap();
+        write(&key, &stand_in.private_key(KeyKind::Ed25519).unwrap()).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let session = async |user: &str, command: &str| {
+            let mut ssh = Command::from(stand_in.openssh.ssh());
+            ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o"]);
+            ssh.arg(format!("UserKnownHostsFile={}", known_hosts.display()));
+            ssh.arg("-i").arg(&key).args(["-p", &stand_in.port().to_string(), &format!("{user}@127.0.0.1"), command]);
+            let output = ssh.output().await.unwrap();
+            assert!(output.status.success(), "{output:?}\n{}", stand_in.log().unwrap());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let token = session("lagoon", "token").await;
+        assert_eq!([token.trim_end()], stand_in.tokens().unwrap().as_slice());
+        let printed = session("shop-main", "service=nginx container=php echo $namespace $service $container").await;
+        assert_eq!(printed, "shop-main nginx php\n");
+    }
 }

@@ -45,7 +45,7 @@ impl Index {
                 if manner == Manner::Hangs {
                     open.push(stream);
                 } else {
-                    let _ = answer(stream, manner, index.as_bytes(), &archive);
+                    let _ = answer(&stream, manner, index.as_bytes(), &archive);
                 }
             }
         });
@@ -57,14 +57,14 @@ impl Index {
     }
 }
 
-fn answer(stream: TcpStream, manner: Manner, index: &[u8], archive: &[u8]) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, manner: Manner, index: &[u8], archive: &[u8]) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let path = lines.next().transpose()?.unwrap_or_default();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let status = if manner == Manner::AnswersNotFound { "404 Not Found" } else { "200 OK" };
     let body = if path.contains("/archive") { archive } else { index };
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    (&stream).write_all(&[head.as_bytes(), body].concat())
+    stream.write_all(&[head.as_bytes(), body].concat())
 }
 
 fn index(url: &str, version: &str, hash: &str) -> String {
