@@ -17,6 +17,7 @@ const READ_EVERY: Duration = Duration::from_millis(20);
 
 /// One request that reached the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// `create`, `get`, `list`, `watch`, `patch`, `update`, `delete`.
     pub verb: String,

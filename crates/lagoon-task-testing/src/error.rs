@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// A certificate could not be made.
     #[error("A certificate could not be made: {0}")]
-    Certificate(#[from] rcgen::Error),
+    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A request of the bench itself failed.
     #[error("{what}: {source}")]
     Request {
@@ -94,6 +94,10 @@ pub enum Error {
 impl Error {
     pub(crate) fn build(program: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Build { program: program.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn certificate(source: rcgen::Error) -> Self {
+        Self::Certificate(source.into())
     }
 
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

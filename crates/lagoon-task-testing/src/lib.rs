@@ -51,6 +51,9 @@ mod wait;
 
 use std::time::Duration;
 
+// The crates whose types are part of this one's interface.
+pub use {bytes, http, k8s_openapi, kube, serde_json};
+
 pub use audit::Request;
 pub use bench::ControlPlane;
 pub use content::{ingress, service, tls_secret};
@@ -81,3 +84,8 @@ pub const TRAEFIK: &str = include_str!("../manifests/traefik.yaml");
 
 /// What a test waits for and has not come by then will not come.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -38,7 +38,7 @@ impl Certificates {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = new_key()?;
-        let authority = parameters.self_signed(&key)?.pem();
+        let authority = parameters.self_signed(&key).map_err(Error::certificate)?.pem();
         let issuer = Issuer::new(parameters, key);
 
         let server = for_server(&["localhost", "kubernetes.default.svc"])?;
@@ -60,13 +60,13 @@ impl Certificates {
 }
 
 fn new_key() -> Result<KeyPair, Error> {
-    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(Error::certificate)
 }
 
 /// A server on this machine's loopback address, with these names too.
 fn for_server(names: &[&str]) -> Result<CertificateParams, Error> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut parameters = CertificateParams::new(names)?;
+    let mut parameters = CertificateParams::new(names).map_err(Error::certificate)?;
     parameters.subject_alt_names.push(SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()));
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(parameters)
@@ -81,7 +81,8 @@ fn for_client(name: DistinguishedName) -> CertificateParams {
 
 fn signed(parameters: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Result<Identity, Error> {
     let key = new_key()?;
-    Ok(Identity { certificate: parameters.signed_by(&key, issuer)?.pem(), key: key.serialize_pem() })
+    let certificate = parameters.signed_by(&key, issuer).map_err(Error::certificate)?;
+    Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
 fn named(name: &str, group: Option<&str>) -> DistinguishedName {

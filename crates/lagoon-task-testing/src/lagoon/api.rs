@@ -29,6 +29,7 @@ use crate::sync::lock;
 
 /// What happens to a request instead of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ApiFault {
     /// The connection breaks, and nothing has been done.
     NeverArrives,
@@ -46,6 +47,7 @@ pub enum ApiFault {
 
 /// A request that came.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Asked {
     /// Whether its token was accepted.
     pub authorized: bool,
@@ -61,6 +63,7 @@ pub struct Asked {
 
 /// A file that was uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Upload {
     /// The task that it belongs to.
     pub task: i64,

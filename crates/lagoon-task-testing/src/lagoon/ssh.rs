@@ -20,6 +20,7 @@ const NOBODY: u32 = 65_534;
 
 /// A kind of SSH key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeyKind {
     /// `ssh-ed25519`.
     Ed25519,

@@ -4,6 +4,7 @@ use http::Method;
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// Nothing: it is passed on, and so is its answer.
     None,
@@ -24,6 +25,7 @@ pub enum Fault {
 
 /// A request on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Passing {
     /// From 0, in the order of arrival.
     pub number: usize,

@@ -41,6 +41,7 @@ pub struct Running<'bench> {
 
 /// What is left of a task.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Finished {
     /// The exit code; `None` when a signal ended it.
     pub exit_code: Option<i32>,
