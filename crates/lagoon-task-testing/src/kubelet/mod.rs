@@ -4,6 +4,7 @@ mod clock;
 mod container;
 mod environment;
 mod launch;
+mod life;
 mod log;
 mod log_query;
 mod log_server;

@@ -1,4 +1,4 @@
-//! One pod's life on this machine.
+//! A pod that runs here: how it stands, and who is told.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +13,9 @@ use tokio::sync::watch;
 use crate::kubelet::clock::now;
 use crate::kubelet::launch::Launch;
 use crate::kubelet::log::Log;
-use crate::kubelet::shared::{LOOK_AGAIN, Shared};
-use crate::kubelet::sources::Sources;
+use crate::kubelet::process;
+use crate::kubelet::shared::Shared;
 use crate::kubelet::status::{ContainerState, Place, PodState};
-use crate::kubelet::{container, node, process, volumes};
 
 /// How long a container has to end that nobody gave any time: its pod is deleted by force, or evicted. A kubelet gives
 /// it 1 s; the machines of tests are busier than those of sites.
@@ -45,7 +44,7 @@ pub(crate) struct Worker {
     pub(super) pod: Pod,
     pub(super) folder: TempDir,
     pub(super) launch: Option<Arc<Launch>>,
-    seen: watch::Sender<Sight>,
+    pub(super) seen: watch::Sender<Sight>,
     stop: watch::Sender<Option<Stop>>,
     pub(super) states: watch::Sender<PodState>,
     /// The state that the pod's object shows.
@@ -53,7 +52,7 @@ pub(crate) struct Worker {
     /// Whether the last state is written into the pod, or the pod is gone.
     pub(super) settled: watch::Sender<bool>,
     /// Of the init containers, then of the containers.
-    logs: Vec<Log>,
+    pub(super) logs: Vec<Log>,
 }
 
 impl Worker {
@@ -72,73 +71,6 @@ impl Worker {
             settled: watch::Sender::default(),
             logs: std::iter::repeat_with(Log::default).take(count).collect(),
         })
-    }
-
-    /// From the binding to the end of the object.
-    pub(super) async fn live(self: Arc<Self>) {
-        let writer = tokio::spawn(self.clone().write_states());
-        self.run().await;
-        for log in &self.logs {
-            log.end();
-        }
-        self.states.send_modify(|state| state.is_over = true);
-        // It ends when the last state is written; it cannot fail otherwise.
-        let _ = writer.await;
-        let mut seen = self.seen.subscribe();
-        let deleting = seen.wait_for(|sight| *sight != Sight::There).await.map(|sight| sight.clone());
-        if let Ok(Sight::Deleting(_)) = deleting {
-            self.delete().await;
-        }
-    }
-
-    /// Runs the containers, until all have ended.
-    async fn run(self: &Arc<Self>) {
-        let folder = self.folder.path();
-        tokio::select! {
-            () = self.set_up(folder) => {}
-            _ = self.until_stopped() => return,
-        }
-        let spec = self.pod.spec.clone().unwrap_or_default();
-        for (index, init) in spec.init_containers.iter().flatten().enumerate() {
-            container::run(self, Place::Init(index), init).await;
-            if !self.states.borrow().init_containers[index].has_succeeded() {
-                return;
-            }
-        }
-        let containers = spec.containers.iter().enumerate();
-        let runs = containers.map(|(index, container)| container::run(self, Place::Main(index), container));
-        futures::future::join_all(runs).await;
-    }
-
-    /// Binds the pod to the node and makes its volumes.
-    async fn set_up(self: &Arc<Self>, folder: &Path) {
-        while let Err(message) = self.try_set_up(folder).await {
-            self.change(|state| state.say(&message));
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        self.change(|state| {
-            state.is_set_up = true;
-            state.say("");
-        });
-        if let Some(launch) = &self.launch {
-            launch.prepared.send_replace(true);
-            // It is there as long as this pod.
-            let _ = launch.may_start.subscribe().wait_for(|may| *may).await;
-        }
-    }
-
-    async fn try_set_up(&self, folder: &Path) -> Result<(), String> {
-        let spec = self.pod.spec.clone().unwrap_or_default();
-        if spec.node_name.is_none() {
-            self.bind().await.map_err(|error| format!("the pod cannot be bound to {}: {error}", node::NAME))?;
-        }
-        let client = &self.kubelet.client;
-        let sources = Sources::read(client, &self.pod, &self.kubelet.authority).await;
-        let sources = sources.map_err(|error| error.to_string())?;
-        for volume in spec.volumes.iter().flatten() {
-            volumes::lay(client, &self.pod, volume, &sources, &self.folder_of(volume, folder)).await?;
-        }
-        Ok(())
     }
 
     /// The folder of a volume: in the pod's, but for a claim's, which is there as long as the control plane.
@@ -231,7 +163,7 @@ impl Worker {
     }
 
     /// Changes the state; nobody hears of a change that is none.
-    fn change(&self, change: impl FnOnce(&mut PodState)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut PodState)) {
         self.states.send_if_modified(|state| {
             let before = state.clone();
             change(state);
