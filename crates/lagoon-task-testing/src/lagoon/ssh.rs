@@ -11,12 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::lagoon::openssh::OpenSsh;
 
 const NOBODY: u32 = 65_534;
+
+/// Looked for once a process: that takes a handful of processes.
+static FOUND: OnceCell<Arc<OpenSsh>> = OnceCell::const_new();
 
 /// A kind of SSH key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +70,7 @@ impl LagoonSsh {
     /// Starts one that knows these users, such as `lagoon` and `shop-main`, and has a host key of each of these kinds.
     pub async fn start(users: &[&str], host_keys: &[KeyKind]) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::process("Making a folder for sshd"))?;
-        let openssh = tokio::task::spawn_blocking(OpenSsh::get).await;
-        let openssh = Arc::new(openssh.map_err(|error| Error::process("Looking for OpenSSH")(error.into()))??);
+        let openssh = FOUND.get_or_try_init(find).await?.clone();
         prepare(&openssh, folder.path(), users, host_keys)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::process("Listening"))?;
         let port = listener.local_addr().map_err(Error::process("Listening"))?.port();
@@ -176,6 +179,11 @@ impl Drop for LagoonSsh {
     fn drop(&mut self) {
         self.listening.abort();
     }
+}
+
+async fn find() -> Result<Arc<OpenSsh>, Error> {
+    let found = tokio::task::spawn_blocking(OpenSsh::get).await;
+    Ok(Arc::new(found.map_err(|error| Error::process("Looking for OpenSSH")(error.into()))??))
 }
 
 /// One connection, with an sshd of its own as `inetd` would start it.
