@@ -97,7 +97,7 @@ struct ResponseStatus {
 }
 
 /// Reads the record from its byte `from` on, again until all wanted requests have been answered, but for those before the
-/// byte `lost_until`, whose server was killed. The record of many tests is long, so nobody reads more than concerns him.
+/// byte `lost_until`, whose server was killed. The record of many tests is long, so only this part of it is read.
 pub(crate) async fn requests(
     log: &Path,
     from: usize,
@@ -110,7 +110,7 @@ pub(crate) async fn requests(
         read.tick().await;
         let text = read_from(log, from).map_err(Error::file(log))?;
         let lost_until = lost_until.saturating_sub(from).min(text.len());
-        let lost = parse(&String::from_utf8_lossy(&text[..lost_until])).len();
+        let lost = parse(&String::from_utf8_lossy(text.get(..lost_until).unwrap_or_default())).len();
         let text = String::from_utf8_lossy(&text);
         let found: Vec<_> = parse(&text).into_iter().enumerate().filter(|(_, request)| wanted(request)).collect();
         if found.iter().all(|(place, request)| *place < lost || request.status.is_some()) {
@@ -140,11 +140,12 @@ fn parse(text: &str) -> Vec<Request> {
             requests.len() - 1
         });
         if event.stage == "ResponseComplete" || event.stage == "Panic" {
-            requests[at].status = Some(event.response_status.code.unwrap_or_default());
-            requests[at].answered_at = event.stage_timestamp;
+            let Some(request) = requests.get_mut(at) else { continue };
+            request.status = Some(event.response_status.code.unwrap_or_default());
+            request.answered_at = event.stage_timestamp;
             // The name of an object that is created stands in its body, which is read later.
-            if requests[at].name.is_empty() {
-                requests[at].name = event.object_ref.name;
+            if request.name.is_empty() {
+                request.name = event.object_ref.name;
             }
         }
     }

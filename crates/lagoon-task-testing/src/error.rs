@@ -82,7 +82,7 @@ pub enum Error {
     #[error("A manifest could not be applied: {0}")]
     Manifest(String),
     /// Something that was waited for did not happen.
-    #[error("Waited in vain for {what}. The log so far:\n{log}")]
+    #[error("Timed out waiting for {what}. The log so far:\n{log}")]
     Waited {
         /// What was waited for.
         what: String,

@@ -93,7 +93,7 @@ async fn bind_admin(client: &Client, name: &str, namespace: &str, deployer_names
     create(&Api::<RoleBinding>::namespaced(client.clone(), namespace), binding).await.map(drop)
 }
 
-/// Waits until the API server's authorizer, which learns of bindings by a watch of its own, lets the deployer of
+/// Waits until the API server's authorizer, which learns of bindings by its own watch, lets the deployer of
 /// `standby` create Ingresses in `active`, or no longer does.
 async fn until_allowed(
     client: &Client,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Program {
-    /// A binary of this machine. One that the [`Launcher`](crate::Launcher) runs is told with `--root` where its mounts
+    /// A binary of this machine. One that the [`Launcher`](crate::Launcher) runs gets with `--root` where its mounts
     /// are, and runs as whoever runs the test: that takes no rights, and less time. In any other pod it has a root of its
     /// own, with its mounts where the pod says, and the pod's user.
     Binary(PathBuf),

@@ -1,4 +1,4 @@
-//! The certificates and keys of one control plane, made anew for each.
+//! The certificates and keys of one control plane, which are created for each.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

@@ -310,7 +310,7 @@ fn api_server_arguments(folder: &Path, etcd_port: u16, port: u16) -> Vec<String>
         format!("--audit-policy-file={}", at("audit-policy.json")),
         format!("--audit-log-path={}", at("audit.log")),
         "--audit-log-mode=blocking-strict".to_owned(),
-        // In megabytes: the record is never begun anew.
+        // In megabytes: the record is never rotated.
         "--audit-log-maxsize=100000".to_owned(),
     ]
 }

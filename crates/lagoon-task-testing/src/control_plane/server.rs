@@ -31,7 +31,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `binary` with its output in `log`. `folder`, if there is one, goes with the server: nothing runs the
+    /// Starts `binary` with its output in `log`. `folder`, if there is one, is removed with the server: nothing runs the
     /// destructors of a control plane that is shared by all tests of a process.
     pub(crate) fn start(
         name: &'static str,
@@ -72,8 +72,8 @@ impl Server {
     /// An error that says why this server is given up on, with the end of its log.
     pub(crate) fn not_ready(&self, reason: impl Into<String>) -> Error {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let log = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        let mut lines: Vec<&str> = text.lines().collect();
+        let log = lines.split_off(lines.len().saturating_sub(LOG_LINES)).join("\n");
         Error::NotReady { server: self.name, reason: reason.into(), log }
     }
 }

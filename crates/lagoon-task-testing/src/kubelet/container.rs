@@ -26,7 +26,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Why a container does not start yet, and may later: reason and message of its state.
 type Hindrance = (&'static str, String);
 
-/// Runs a container from its image to its end; its states are told to the worker.
+/// Runs a container from its image to its end, and reports its states to the worker.
 pub(super) async fn run(worker: &Worker, place: Place, container: &Container) {
     let (program, variables) = tokio::select! {
         ready = until_ready(worker, place, container) => ready,

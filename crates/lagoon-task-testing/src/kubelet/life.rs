@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::kubelet::shared::LOOK_AGAIN;
 use crate::kubelet::sources::Sources;
-use crate::kubelet::status::Place;
+use crate::kubelet::status::{ContainerState, Place};
 use crate::kubelet::worker::{Sight, Worker};
 use crate::kubelet::{container, node, volumes};
 
@@ -37,7 +37,9 @@ impl Worker {
         let spec = self.pod.spec.clone().unwrap_or_default();
         for (index, init) in spec.init_containers.iter().flatten().enumerate() {
             container::run(self, Place::Init(index), init).await;
-            if !self.states.borrow().init_containers[index].has_succeeded() {
+            let has_succeeded =
+                self.states.borrow().init_containers.get(index).is_some_and(ContainerState::has_succeeded);
+            if !has_succeeded {
                 return;
             }
         }

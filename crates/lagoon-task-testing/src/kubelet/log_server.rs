@@ -124,6 +124,6 @@ impl Following {
         let lines = self.lines.borrow_and_update();
         let first = self.next.unwrap_or_else(|| self.query.first(&lines.lines));
         self.next = Some(lines.lines.len());
-        (self.query.print(&lines.lines[first..]), lines.are_all)
+        (self.query.print(lines.lines.get(first..).unwrap_or_default()), lines.are_all)
     }
 }

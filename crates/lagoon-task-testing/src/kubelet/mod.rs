@@ -43,7 +43,7 @@ const EVICTED: &str = "The node was low on resource: memory.";
 
 /// A stand-in for a kubelet, with as much of the scheduler as it needs. A handle: its clones are the same one.
 ///
-/// Every pod of the control plane whose images it has been told of is bound to its node and runs: containers as
+/// Every pod of the control plane whose images have been added is bound to its node and runs: containers as
 /// processes of this machine with the pod's variables, mounts, working directory and user; init containers one after the
 /// other, then the containers at once. Status, logs (`kubectl logs`), deletion with grace, and eviction are as a kubelet
 /// does them. Pods with another image stay `Pending`, untouched.
@@ -82,7 +82,7 @@ impl Kubelet {
         self.shared.add_image(image.into(), Image { program: Some(program.into()), launch: None });
     }
 
-    /// Containers of this image wait in vain: it cannot be pulled.
+    /// Containers of this image never start: it cannot be pulled.
     pub fn add_broken_image(&self, image: impl Into<String>) {
         self.shared.add_image(image.into(), Image { program: None, launch: None });
     }
@@ -120,7 +120,7 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Starts it on a thread of its own: it outlives the runtime of the test that asks for it first, and its containers
+    /// Starts it on a separate thread: it outlives the runtime of the test that asks for it first, and its containers
     /// end with that thread.
     pub(crate) async fn new(servers: &Servers) -> Result<Self, Error> {
         let what = "Starting the kubelet stand-in";

@@ -14,7 +14,7 @@ use crate::kubelet::shared::{Image, RETRY, Shared};
 use crate::kubelet::worker::Worker;
 use crate::kubelet::workers::Workers;
 
-/// Follows the pods until it is dropped. A watch that ends, for whatever reason, begins anew with a list.
+/// Follows the pods until it is dropped. A watch that ends, for whatever reason, restarts with a list.
 pub(super) async fn follow(kubelet: Arc<Shared>, workers: Arc<Workers>) {
     let mut pods = Pods { kubelet, workers, unclaimed: HashMap::new() };
     loop {
@@ -73,7 +73,7 @@ impl Pods {
         }
     }
 
-    /// The images of all containers, when the stand-in has been told of all.
+    /// The images of all containers, if all have been added to the stand-in.
     fn images(&self, pod: &Pod) -> Option<Vec<Image>> {
         let spec = pod.spec.as_ref()?;
         let containers = spec.init_containers.iter().flatten().chain(&spec.containers);

@@ -54,7 +54,7 @@ impl Plan<'_> {
         Ok(command)
     }
 
-    /// A task of the launcher, which is told with `--root` where its mounts are. It runs as whoever runs the test.
+    /// A task of the launcher, which gets the place of its mounts with `--root`. It runs as whoever runs the test.
     fn beside_its_mounts(&self, path: &Path, launch: &Launch) -> io::Result<Command> {
         let root = self.folder.join("root");
         for mount in &self.mounts {
@@ -68,7 +68,7 @@ impl Plan<'_> {
         Ok(command)
     }
 
-    /// In a root of its own, where the mounts are at their places.
+    /// In a separate root, with the mounts at their places.
     fn among_its_mounts(&self, path: &Path) -> io::Result<Command> {
         let root = self.folder.join("root").join(&self.container.name);
         fs::create_dir_all(&root)?;

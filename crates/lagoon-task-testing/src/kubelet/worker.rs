@@ -1,4 +1,4 @@
-//! A pod that runs here: how it stands, and who is told.
+//! A pod that runs here: its state, and who is notified of a change.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl Worker {
         self.change(|state| *state.at(place) = new);
     }
 
-    /// Changes the state; nobody hears of a change that is none.
+    /// Changes the state; nobody is notified of a change that is none.
     pub(super) fn change(&self, change: impl FnOnce(&mut PodState)) {
         self.states.send_if_modified(|state| {
             let before = state.clone();
@@ -224,7 +224,7 @@ impl Worker {
 
     /// The file for the last word of a task of the launcher.
     pub(crate) fn termination_file(&self) -> PathBuf {
-        let container = self.pod.spec.as_ref().map(|spec| &spec.containers[0]);
+        let container = self.pod.spec.as_ref().and_then(|spec| spec.containers.first());
         container.map(|container| process::termination_file(container, self.folder.path())).unwrap_or_default()
     }
 

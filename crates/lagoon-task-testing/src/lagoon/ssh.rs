@@ -186,7 +186,7 @@ async fn find() -> Result<Arc<OpenSsh>, Error> {
     Ok(Arc::new(found.map_err(|error| Error::process("Looking for OpenSSH")(error.into()))??))
 }
 
-/// One connection, with an sshd of its own as `inetd` would start it.
+/// One connection, with its own sshd, started as `inetd` would.
 async fn serve(stream: TcpStream, openssh: &OpenSsh, folder: PathBuf) {
     let Ok(stream) = stream.into_std() else { return };
     if stream.set_nonblocking(false).is_err() {

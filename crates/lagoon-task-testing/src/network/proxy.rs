@@ -30,7 +30,7 @@ pub(super) struct Proxy {
     plan: Mutex<Box<Plan>>,
     record: Mutex<Record>,
     holding: mpsc::UnboundedSender<Passing>,
-    /// Each that is held has a receiver of its own.
+    /// Each held request or answer has its own receiver.
     released: watch::Sender<()>,
 }
 
@@ -142,7 +142,7 @@ impl Proxy {
 
     /// Waits until the test releases this one. It waits no longer when its connection breaks: then this is dropped.
     async fn hold(&self, passing: Passing) {
-        // Before it is told of, so that no release is missed.
+        // Before it is reported, so that no release is missed.
         let mut released = self.released.subscribe();
         // Nobody listens when the proxy has gone; nor does anybody release then.
         let _ = self.holding.send(passing);

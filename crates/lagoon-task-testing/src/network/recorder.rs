@@ -91,6 +91,6 @@ impl Drop for Recorder {
 async fn keep(mut stream: impl AsyncRead + Unpin, recorded: &Mutex<Recorded>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-        lock(recorded).bytes.extend_from_slice(&buffer[..length]);
+        lock(recorded).bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
     }
 }

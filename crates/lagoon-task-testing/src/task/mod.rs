@@ -158,7 +158,7 @@ impl<'bench> Prepared<'bench> {
         self.running.service_account_folder()
     }
 
-    /// The folder that a binary is told of as its root, for files that a test adds to the task's image or mounts.
+    /// The folder that a binary gets as its `--root`, for files that a test adds to the task's image or mounts.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         // The pod's folder holds both: the root, and the volumes, of which the service account's is one.

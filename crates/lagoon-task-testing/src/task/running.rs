@@ -174,10 +174,10 @@ impl<'bench> Running<'bench> {
     /// Waits until the process has ended; answers how, and nothing else is done.
     pub async fn exit(&mut self) -> Result<ExitStatus, Error> {
         let mut states = self.worker.states();
-        let ended = states.wait_for(|state| matches!(state.containers[0], ContainerState::Ended { .. }));
+        let ended = states.wait_for(|state| matches!(state.containers.first(), Some(ContainerState::Ended { .. })));
         let waited = tokio::time::timeout(PATIENCE, ended).await;
-        let exit = waited.ok().and_then(|state| match &state.ok()?.containers[0] {
-            ContainerState::Ended { exit, .. } => *exit,
+        let exit = waited.ok().and_then(|state| match state.ok()?.containers.first() {
+            Some(ContainerState::Ended { exit, .. }) => *exit,
             _ => None,
         });
         self.process = self.process.filter(|_| exit.is_none());
