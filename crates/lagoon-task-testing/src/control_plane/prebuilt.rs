@@ -54,20 +54,21 @@ impl<'a> Prebuilt<'a> {
         self.folder.path().join(STORE)
     }
 
-    /// Downloads into the [store](Self::store). An error says why not, and is remembered for a day.
+    /// Downloads into the [store](Self::store). An error says why not. It is remembered for a day, unless the tool itself
+    /// could not be built: that is repaired on this machine, by installing Go for example.
     pub(super) fn download(&self, is_complete: impl Fn(&Path) -> bool) -> Result<(), String> {
         let refusal = self.folder.path().join(REFUSAL);
         if let Some(reason) = remembered(&refusal) {
             return Err(format!("it was refused less than a day ago: {reason}"));
         }
-        self.try_download(&is_complete).inspect_err(|reason| {
+        let tool = setup_envtest().map_err(|error| error.to_string())?;
+        self.try_download(&tool, &is_complete).inspect_err(|reason| {
             // If it cannot be written, the next run waits again.
             let _ = fs::write(&refusal, reason);
         })
     }
 
-    fn try_download(&self, is_complete: &dyn Fn(&Path) -> bool) -> Result<(), String> {
-        let tool = setup_envtest().map_err(|error| error.to_string())?;
+    fn try_download(&self, tool: &Path, is_complete: &dyn Fn(&Path) -> bool) -> Result<(), String> {
         let unfinished = self.folder.unfinished().map_err(|error| error.to_string())?;
         let mut command = Command::new(tool);
         command.args(["use", &self.versions, "--print", "path", "--bin-dir"]).arg(unfinished.path());
