@@ -10,7 +10,7 @@ fn text(form: &Form) -> String {
 
 #[test]
 fn the_form_has_the_mutation_then_the_map_then_the_files() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rustfmt.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let files = [TaskFile::from_bytes("a\"b\nc", "text"), TaskFile::from_path(&path)];
     let form = Form::new("mutation", json!({ "task": 7 }), &files).unwrap();
     let length = std::fs::metadata(&path).unwrap().len();
@@ -29,7 +29,7 @@ fn the_form_has_the_mutation_then_the_map_then_the_files() {
         "",
         "text",
         "--BOUNDARY",
-        r#"Content-Disposition: form-data; name="1"; filename="rustfmt.toml""#,
+        r#"Content-Disposition: form-data; name="1"; filename="Cargo.toml""#,
         "Content-Type: application/octet-stream",
         "",
         &format!("<{length} bytes of {}>", path.display()),
