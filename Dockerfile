@@ -4,20 +4,17 @@
 #   buildah bud --target hostmigration-controller --tag lagoon-task/hostmigration-controller .
 #
 # Each image holds its binary only: both talk to nobody but the API server, whose certificate authority lies beside the
-# token. Another task of this package: --build-arg BINARY=name; its image holds the certificate authorities of the build
-# stage too.
+# token.
 
 FROM rust:1.95-slim-bookworm AS build
-ARG BINARY=activestandby
-RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked --bin "$BINARY" --bin hostmigration-controller \
+# One after the other: built together, each would get what the other switches on in the libraries that they share.
+RUN cargo build --profile image --locked --package activestandby \
+    && cargo build --profile image --locked --package hostmigration-controller \
     && mkdir -p /out/task /out/controller \
-    && cp target/*/release/"$BINARY" /out/task/task \
-    && cp target/*/release/hostmigration-controller /out/controller/ \
-    && if [ "$BINARY" != activestandby ]; then \
-        install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/task/etc/ssl/certs/ca-certificates.crt; fi
+    && cp target/*/image/activestandby /out/task/task \
+    && cp target/*/image/hostmigration-controller /out/controller/
 
 FROM scratch AS hostmigration-controller
 ARG VERSION=0.1.0
@@ -33,10 +30,9 @@ EXPOSE 8080
 ENTRYPOINT ["/hostmigration-controller"]
 
 FROM scratch AS activestandby
-ARG BINARY=activestandby
 ARG VERSION=0.1.0
 ARG REVISION=unknown
-LABEL org.opencontainers.image.title="lagoon-task ${BINARY}" \
+LABEL org.opencontainers.image.title="lagoon-task activestandby" \
       org.opencontainers.image.description="Lagoon advanced task: the active/standby switch" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
