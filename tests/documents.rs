@@ -46,7 +46,8 @@ fn the_sentences_that_operators_look_up_are_those_of_the_log() {
 fn links_between_documents_lead_somewhere() {
     let mut documents: Vec<_> = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path()).collect();
     documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    documents.push("README.md".into());
+    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    documents.extend(pages.map(std::path::PathBuf::from));
     let mut links = 0;
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();

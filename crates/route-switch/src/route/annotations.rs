@@ -4,44 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::route::{References, text};
-
-/// Something that a route names in its own namespace, and that stays there when the route moves.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Beside {
-    /// Its kind.
-    pub kind: BesideKind,
-    /// Its name.
-    pub name: String,
-    /// Where the route names it.
-    pub named_by: String,
-}
-
-/// The kinds of things that annotations name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BesideKind {
-    /// A Secret, such as a password file.
-    Secret,
-    /// A `ConfigMap`, such as one with headers.
-    ConfigMap,
-    /// A Service for errors.
-    Service,
-    /// Traefik's Middleware.
-    Middleware,
-}
-
-impl BesideKind {
-    /// The kind's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
-            Self::Service => "Service",
-            Self::Middleware => "Middleware",
-        }
-    }
-}
+use crate::route::kind::{Beside, BesideKind, References, text};
 
 /// Annotations whose value is `name` or `namespace/name`, by what follows their prefix: those of ingress-nginx, NGINX's
 /// own controller and the two `HAProxy` controllers. The prefix can be chosen by who installs the controller.

@@ -3,32 +3,14 @@
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
-use crate::route::{Acceptance, References, RouteKind, add, annotations, items, text};
+use crate::route::annotations;
+use crate::route::kind::{Acceptance, Gateway, GatewayGrant, References, RouteKind, add, items, text};
 
 /// The API group.
 pub const GROUP: &str = "gateway.networking.k8s.io";
 
 /// `gateway.networking.k8s.io/v1` `HTTPRoute`.
 pub(crate) struct HttpRoute;
-
-/// A Gateway that a route is attached to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gateway {
-    /// Its namespace as the route names it; `None` means the route's own.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-}
-
-/// A Service in another namespace: the route may send requests there only if a `ReferenceGrant` in that namespace
-/// allows it to `HTTPRoute` objects of the route's namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GatewayGrant {
-    /// The Service's namespace.
-    pub namespace: String,
-    /// The Service.
-    pub service: String,
-}
 
 impl RouteKind for HttpRoute {
     fn resource(&self) -> ApiResource {

@@ -6,7 +6,8 @@ use k8s_openapi::api::networking::v1;
 use kube::api::ApiResource;
 use serde_json::Value;
 
-use crate::route::{References, RouteKind, add, annotations, items, text};
+use crate::route::annotations;
+use crate::route::kind::{References, RouteKind, add, items, text};
 
 /// `networking.k8s.io/v1` Ingress.
 pub(crate) struct Ingress;

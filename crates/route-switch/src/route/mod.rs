@@ -3,37 +3,15 @@
 mod annotations;
 mod http_route;
 mod ingress;
+mod kind;
 
-use std::collections::BTreeSet;
-
-use kube::api::ApiResource;
 use serde_json::Value;
 
 pub(crate) use annotations::follow;
-pub use annotations::{Beside, BesideKind};
-pub use http_route::{Gateway, GatewayGrant};
+pub use kind::{Acceptance, Beside, BesideKind, Gateway, GatewayGrant, References, RouteKind};
 
 use crate::labels;
 use lagoon_task::cluster::Metadata;
-
-/// A kind of route: how it is read. Everything else about a switch is the same for all kinds.
-pub trait RouteKind: Sync {
-    /// Its group, version, kind and plural.
-    fn resource(&self) -> ApiResource;
-
-    /// Whether every cluster has it. Of the others the cluster's list of API groups tells.
-    fn is_built_in(&self) -> bool {
-        false
-    }
-
-    /// What a route in `namespace` serves and needs. Whatever is missing or of another type counts as not there.
-    fn references(&self, route: &Value, namespace: &str) -> References;
-
-    /// Who has accepted the route, for kinds whose controllers say so.
-    fn acceptances(&self, _route: &Value) -> Vec<Acceptance> {
-        Vec::new()
-    }
-}
 
 /// The kinds of routes that a switch moves, in the order in which they stand in its result.
 pub static KINDS: [&dyn RouteKind; 2] = [&ingress::Ingress, &http_route::HttpRoute];
@@ -42,49 +20,6 @@ pub static KINDS: [&dyn RouteKind; 2] = [&ingress::Ingress, &http_route::HttpRou
 #[must_use]
 pub fn kind_named(name: &str) -> Option<&'static dyn RouteKind> {
     KINDS.into_iter().find(|kind| kind.resource().kind == name)
-}
-
-/// What a route serves, and what it names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct References {
-    /// The URLs that it serves, without paths, in its own order.
-    pub urls: Vec<String>,
-    /// Services that it sends requests to, in its own namespace.
-    pub services: BTreeSet<String>,
-    /// Secrets with the certificates that it serves, in its own namespace. They move with it.
-    pub certificates: BTreeSet<String>,
-    /// What else it names in its own namespace. That does not move.
-    pub beside: BTreeSet<Beside>,
-    /// What it names in other namespaces and may name only with a grant there.
-    pub granted: BTreeSet<GatewayGrant>,
-    /// Gateways that it is attached to.
-    pub gateways: BTreeSet<Gateway>,
-    /// Things it names that cannot be looked up.
-    pub unchecked: BTreeSet<String>,
-    /// Hosts with paths that a guard of the cluster lets no two routes have.
-    pub claims: BTreeSet<String>,
-}
-
-impl References {
-    /// Whether the route names the Secret, for its certificate or for anything else.
-    #[must_use]
-    pub fn name_secret(&self, name: &str) -> bool {
-        self.certificates.contains(name)
-            || self.beside.iter().any(|beside| beside.kind == BesideKind::Secret && beside.name == name)
-    }
-}
-
-/// A controller's word about one of a route's parents.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Acceptance {
-    /// The parent, as the route names it.
-    pub parent: String,
-    /// The controller.
-    pub controller: String,
-    /// Whether it has accepted the route as it is now; `None` while it has not looked at it.
-    pub accepted: Option<bool>,
-    /// Why not.
-    pub reason: String,
 }
 
 /// A route as it was seen.
@@ -155,23 +90,6 @@ impl Route {
     #[must_use]
     pub fn kind_name(&self) -> String {
         self.kind.resource().kind
-    }
-}
-
-/// The text of a field that has some.
-fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
-    value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// The items of a field that is a list.
-fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
-}
-
-/// Adds `url` unless it is there already: a route may name a host several times.
-fn add(urls: &mut Vec<String>, url: String) {
-    if !urls.contains(&url) {
-        urls.push(url);
     }
 }
 
