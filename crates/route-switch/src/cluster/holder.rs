@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::journal::Holder;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata};
 
+/// The container of a task's pod that Lagoon's remote-controller runs the image in.
+const TASK_CONTAINER: &str = "lagoon-task";
+
 /// Whether the holder, an object in `namespace`, has not ended. One that is gone has.
 pub(crate) async fn is_running(cluster: &Cluster, namespace: &str, holder: &Holder) -> Result<bool, ClusterError> {
     if holder.kind == "Pod" {
@@ -31,8 +34,16 @@ fn is_same(object: &Value, holder: &Holder) -> bool {
     holder.uid.is_empty() || Metadata::of(object).uid == holder.uid
 }
 
+/// Whether the task's container has ended. The pod's phase alone does not tell: with a container that a webhook of the
+/// cluster injected it stays `Running` for ever. Tasks are never restarted (`restartPolicy: Never`, set by Lagoon).
 fn pod_has_ended(pod: &Value) -> bool {
-    pod.pointer("/status/phase").is_some_and(|phase| phase == "Succeeded" || phase == "Failed")
+    let phase_is_last = pod.pointer("/status/phase").is_some_and(|phase| phase == "Succeeded" || phase == "Failed");
+    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    let is_terminated = |status: &Value| {
+        status.get("name").is_some_and(|name| name == TASK_CONTAINER)
+            && status.pointer("/state/terminated").is_some_and(Value::is_object)
+    };
+    phase_is_last || statuses.into_iter().flatten().any(is_terminated)
 }
 
 /// The last of its conditions that says how far it is, says that it has ended.

@@ -21,6 +21,21 @@ fn a_pod_has_ended_in_either_of_its_last_phases() {
 }
 
 #[test]
+fn pod_with_a_sidecar_ends_with_its_task() {
+    let pod = |task: Value, sidecar: Value| {
+        let statuses = json!([{ "name": "proxy", "state": sidecar }, { "name": "lagoon-task", "state": task }]);
+        json!({ "status": { "phase": "Running", "containerStatuses": statuses } })
+    };
+    let (running, terminated) = (|| json!({ "running": {} }), || json!({ "terminated": { "exitCode": 1 } }));
+    assert!(pod_has_ended(&pod(terminated(), running())));
+    assert!(!pod_has_ended(&pod(running(), terminated())), "the task goes on");
+    assert!(!pod_has_ended(&pod(running(), running())));
+    for malformed in [json!(null), json!({ "terminated": null }), json!({ "terminated": true }), json!([])] {
+        assert!(!pod_has_ended(&pod(malformed.clone(), running())), "{malformed}");
+    }
+}
+
+#[test]
 fn a_migration_has_ended_by_the_last_condition_that_says_how_far_it_is() {
     let cases: &[(&[&str], bool)] = &[
         (&[], false),
