@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use hostmigration::Progress;
 use lagoon_task::output::escape;
 
 /// A condition as it was found; the controller may write anything into it.
@@ -76,13 +77,10 @@ impl Seen {
 
     /// The phase that this condition ends a switch with, if it holds and does.
     fn ending(&self) -> Option<Phase> {
-        if !self.status.eq_ignore_ascii_case("true") {
-            return None;
-        }
-        match self.kind.to_ascii_lowercase().as_str() {
-            "completed" => Some(Phase::Completed),
-            "failed" => Some(Phase::Failed(self.text.clone())),
-            _ => None,
+        match Progress::read(&self.kind, &self.status)? {
+            Progress::Completed => Some(Phase::Completed),
+            Progress::Failed => Some(Phase::Failed(self.text.clone())),
+            Progress::Started => None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use hostmigration::{Condition, HostMigration};
+use hostmigration::{Condition, HostMigration, Progress};
 use lagoon_task::environment::is_dns_label;
 
 /// The annotation that asks for a switch while it is `"true"`.
@@ -16,13 +16,6 @@ pub const BEGUN: &str = "activestandby.lagoon.sh/begun";
 
 /// The finalizer that the archived controller put on its objects. This controller puts none there, and takes it off.
 pub const FINALIZER: &str = "finalizer.dioscuri.amazee.io/v1";
-
-/// The condition of a switch that was begun.
-pub const STARTED: &str = "started";
-/// The condition of a switch that is done.
-pub const COMPLETED: &str = "completed";
-/// The condition of a switch that was given up.
-pub const FAILED: &str = "failed";
 
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -71,20 +64,12 @@ pub fn conditions(object: &HostMigration) -> &[Condition] {
 /// The condition that says how far the switch is: the last that holds and is of a type the controller writes.
 #[must_use]
 pub fn latest(object: &HostMigration) -> Option<&Condition> {
-    let counts = |condition: &&Condition| {
-        let kinds = [STARTED, COMPLETED, FAILED];
-        condition.status.eq_ignore_ascii_case("true") && kinds.iter().any(|kind| is_of(condition, kind))
-    };
-    conditions(object).iter().rev().find(counts)
+    conditions(object).iter().rev().find(|condition| condition.progress().is_some())
 }
 
 /// The condition that says that a switch was begun, if nothing after it says how it ended.
 fn unfinished(object: &HostMigration) -> Option<&Condition> {
-    latest(object).filter(|condition| is_of(condition, STARTED))
-}
-
-fn is_of(condition: &Condition, kind: &str) -> bool {
-    condition.kind.eq_ignore_ascii_case(kind)
+    latest(object).filter(|condition| condition.progress() == Some(Progress::Started))
 }
 
 /// Whether the archived controller's finalizer is on the object.

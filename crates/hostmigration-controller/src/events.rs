@@ -10,10 +10,9 @@ use std::time::Duration;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Resource, ResourceExt};
 
-use crate::decision::{COMPLETED, STARTED};
 use crate::patch::Ending;
 use crate::text::cut;
-use hostmigration::HostMigration;
+use hostmigration::{HostMigration, Progress};
 use lagoon_task::cluster::{Cause, Cluster};
 
 /// Longest note that Kubernetes takes, in bytes.
@@ -21,9 +20,6 @@ const LONGEST_NOTE: usize = 1024;
 
 /// Longest name of a reporting instance that Kubernetes takes, in bytes.
 const LONGEST_INSTANCE: usize = 128;
-
-/// An attempt has left the switch without an end. No condition says that: those are the archived controller's.
-const NOT_ENDED: &str = "not ended";
 
 /// How long an Event may take. The end of a switch waits for it.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -50,12 +46,12 @@ impl Events {
 
     /// A switch was begun.
     pub async fn started(&self, object: &HostMigration, note: &str) {
-        self.publish(&self.recorder, object, event(STARTED, note)).await;
+        self.publish(&self.recorder, object, event(Some(Progress::Started), note)).await;
     }
 
     /// An attempt has left the switch without an end. For the same reason once more, the Event there counts one more.
     pub async fn not_ended(&self, object: &HostMigration, note: &str) {
-        self.publish(&self.recorder_of(object, note), object, event(NOT_ENDED, note)).await;
+        self.publish(&self.recorder_of(object, note), object, event(None, note)).await;
     }
 
     /// A recorder for this note: what one has written of an object it only counts from then on, whatever the note.
@@ -70,7 +66,7 @@ impl Events {
     /// A switch has ended.
     pub async fn ended(&self, object: &HostMigration, ending: &Ending) {
         self.not_ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.uid().unwrap_or_default());
-        self.publish(&self.recorder, object, event(ending.kind(), ending.text())).await;
+        self.publish(&self.recorder, object, event(Some(ending.progress()), ending.text())).await;
     }
 
     async fn publish(&self, recorder: &Recorder, object: &HostMigration, event: Event) {
@@ -86,13 +82,14 @@ impl Events {
     }
 }
 
-/// The Event for a condition of type `kind`, or for [`NOT_ENDED`].
-fn event(kind: &str, note: &str) -> Event {
-    let (type_, reason) = match kind {
-        STARTED => (EventType::Normal, "Started"),
-        COMPLETED => (EventType::Normal, "Completed"),
-        NOT_ENDED => (EventType::Warning, "NotEnded"),
-        _ => (EventType::Warning, "Failed"),
+/// The Event for a condition; `None`: an attempt has left the switch without an end, which no condition says, since those
+/// are the archived controller's.
+fn event(progress: Option<Progress>, note: &str) -> Event {
+    let (type_, reason) = match progress {
+        Some(Progress::Started) => (EventType::Normal, "Started"),
+        Some(Progress::Completed) => (EventType::Normal, "Completed"),
+        Some(Progress::Failed) => (EventType::Warning, "Failed"),
+        None => (EventType::Warning, "NotEnded"),
     };
     let note = Some(cut(note, LONGEST_NOTE).to_owned());
     Event { type_, reason: reason.to_owned(), note, action: "Switch".to_owned(), secondary: None }

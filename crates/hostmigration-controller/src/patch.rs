@@ -8,10 +8,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::decision::{self, BEGUN, COMPLETED, FAILED, FINALIZER, MIGRATE, STARTED};
+use crate::decision::{self, BEGUN, FINALIZER, MIGRATE};
 use crate::engine::SwitchedHosts;
 use crate::text::cut;
-use hostmigration::{Condition, HostMigration, Hosts};
+use hostmigration::{Condition, HostMigration, Hosts, Progress};
 
 /// Longest text of a condition, in bytes.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -26,12 +26,12 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The type of the condition for it.
+    /// What the condition for it says.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn progress(&self) -> Progress {
         match self {
-            Self::Completed(_) => COMPLETED,
-            Self::Failed(_) => FAILED,
+            Self::Completed(_) => Progress::Completed,
+            Self::Failed(_) => Progress::Failed,
         }
     }
 
@@ -47,8 +47,9 @@ impl Ending {
     /// Whether `object` says it already.
     #[must_use]
     pub fn is_recorded_on(&self, object: &HostMigration) -> bool {
-        decision::latest(object)
-            .is_some_and(|condition| condition.kind == self.kind() && condition.condition == self.text())
+        decision::latest(object).is_some_and(|condition| {
+            condition.progress() == Some(self.progress()) && condition.condition == self.text()
+        })
     }
 }
 
@@ -60,7 +61,7 @@ pub fn start(object: &HostMigration, now: Timestamp) -> Value {
     let annotations = json!({ MIGRATE: "false", BEGUN: in_text(now) });
     json!({
         "metadata": { "resourceVersion": object.resource_version(), "annotations": annotations },
-        "status": { "conditions": with_condition(object, STARTED, text, now) },
+        "status": { "conditions": with_condition(object, Progress::Started, text, now) },
     })
 }
 
@@ -69,7 +70,7 @@ pub fn start(object: &HostMigration, now: Timestamp) -> Value {
 pub fn end(object: &HostMigration, ending: &Ending, now: Timestamp) -> Value {
     let mut patch = json!({
         "metadata": { "resourceVersion": object.resource_version() },
-        "status": { "conditions": with_condition(object, ending.kind(), ending.text(), now) },
+        "status": { "conditions": with_condition(object, ending.progress(), ending.text(), now) },
     });
     if let Ending::Completed(SwitchedHosts { active_hosts, standby_hosts, .. }) = ending {
         let hosts = Hosts { active_hosts: active_hosts.clone(), standby_hosts: standby_hosts.clone() };
@@ -85,10 +86,10 @@ pub fn remove_finalizer(object: &HostMigration) -> Value {
     json!({ "metadata": { "resourceVersion": object.resource_version(), "finalizers": others } })
 }
 
-fn with_condition(object: &HostMigration, kind: &str, text: &str, now: Timestamp) -> Vec<Condition> {
+fn with_condition(object: &HostMigration, progress: Progress, text: &str, now: Timestamp) -> Vec<Condition> {
     let mut conditions = decision::conditions(object).to_vec();
     conditions.push(Condition {
-        kind: kind.to_owned(),
+        kind: progress.name().to_owned(),
         status: "True".to_owned(),
         condition: text.to_owned(),
         last_transition_time: in_text(now),

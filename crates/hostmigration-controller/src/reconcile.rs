@@ -241,7 +241,7 @@ impl<E: Engine> Context<E> {
     /// Writes how the switch ended and tells everybody. Answers whether the object still was there to be written on.
     async fn finish(&self, object: HostMigration, ending: &Ending) -> Result<bool, ReconcileError> {
         let written = self.record(object.clone(), ending).await?;
-        say(&object, &format!("The switch has {}: {}", ending.kind(), ending.text()));
+        say(&object, &format!("The switch has {}: {}", ending.progress().name(), ending.text()));
         match ending {
             Ending::Completed(_) => self.metrics.completed.inc(),
             Ending::Failed(_) => self.metrics.failed.inc(),

@@ -83,6 +83,54 @@ pub struct Condition {
     pub last_transition_time: String,
 }
 
+/// How far a switch is, by the type of a condition. The words are the archived controller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The switch was started.
+    Started,
+    /// Every route has moved.
+    Completed,
+    /// The switch was given up.
+    Failed,
+}
+
+impl Progress {
+    /// The condition's type.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What a condition of this type and status says; `None` when it does not hold, or is of another type. Upper and lower
+    /// case count as equal.
+    ///
+    /// ```
+    /// use hostmigration::Progress;
+    ///
+    /// assert_eq!(Progress::read("Completed", "True"), Some(Progress::Completed));
+    /// assert_eq!(Progress::read("completed", "False"), None);
+    /// assert_eq!(Progress::read("waiting", "True"), None);
+    /// ```
+    #[must_use]
+    pub fn read(kind: &str, status: &str) -> Option<Self> {
+        let all = [Self::Started, Self::Completed, Self::Failed];
+        let found = all.into_iter().find(|progress| kind.eq_ignore_ascii_case(progress.name()));
+        found.filter(|_| status.eq_ignore_ascii_case("true"))
+    }
+}
+
+impl Condition {
+    /// How far the switch is, if this condition says so.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        Progress::read(&self.kind, &self.status)
+    }
+}
+
 /// The resource's definition, as it is installed in a cluster.
 ///
 /// It differs from what kube's derive makes in two points that the archived controller's definition fixes: there is

@@ -10,20 +10,20 @@ fn a_text_is_cut_between_characters() {
 
 #[test]
 fn a_note_is_no_longer_than_kubernetes_takes() {
-    let event = event("failed", &format!("a{}", "ä".repeat(LONGEST_NOTE)));
+    let event = event(Some(Progress::Failed), &format!("a{}", "ä".repeat(LONGEST_NOTE)));
     assert_eq!(event.note.unwrap().len(), LONGEST_NOTE - 1);
 }
 
 #[test]
 fn what_goes_well_is_no_warning() {
     let cases = [
-        ("started", EventType::Normal, "Started"),
-        ("completed", EventType::Normal, "Completed"),
-        ("failed", EventType::Warning, "Failed"),
-        (NOT_ENDED, EventType::Warning, "NotEnded"),
+        (Some(Progress::Started), EventType::Normal, "Started"),
+        (Some(Progress::Completed), EventType::Normal, "Completed"),
+        (Some(Progress::Failed), EventType::Warning, "Failed"),
+        (None, EventType::Warning, "NotEnded"),
     ];
-    for (kind, type_, reason) in cases {
-        let event = event(kind, "note");
+    for (progress, type_, reason) in cases {
+        let event = event(progress, "note");
         assert_eq!((event.type_, event.reason.as_str(), event.note.as_deref()), (type_, reason, Some("note")));
     }
 }
