@@ -8,6 +8,7 @@
 //! How long is waited until the command runs: a minute for an image that cannot be pulled or a container that cannot
 //! be made, ten minutes otherwise. How long it may run: `TASK_TIMEOUT_SECONDS`, a day unless set.
 
+mod command_pod;
 mod error;
 mod log_cursor;
 mod output;
@@ -31,9 +32,9 @@ use crate::cluster::{Cause, Metadata, Objects, PATIENCE};
 use crate::context::Context;
 use crate::environment::is_dns_label;
 use crate::output::escape;
+use command_pod::CommandPod;
 pub use error::ServiceCommandError;
 use pod::{ASKED_FOR_BY_LABEL, NewPod, container_name, pod_name, service_pod};
-use running::Running;
 pub use state::{Ended, Exit, Obstacle, ObstacleKind};
 
 /// How long a command may run unless `TASK_TIMEOUT_SECONDS` says so.
@@ -115,7 +116,7 @@ pub async fn run(task: &Context, command: &ServiceCommand) -> Result<Exit, Servi
     };
     // Not broken off when the task is to stop: what has been sent may be carried out, and must be removed then.
     let pod = create(task, &pods, &manifest).await?;
-    let running = Running::new(task, pods, pod, container_name(&manifest), limit);
+    let running = CommandPod { task, pods, pod, container: container_name(&manifest).to_owned(), limit };
     let ended = tokio::select! {
         ended = running.until_it_ends() => ended,
         () = task.stopping() => Err(ServiceCommandError::Stopped),

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::cluster::Cause;
 use crate::output;
+use crate::service_command::command_pod::CommandPod;
 use crate::service_command::log_cursor::Lines;
-use crate::service_command::running::Running;
 use crate::service_command::state::{Ended, Seen, State};
 
 /// Once a command has ended, the log that is followed ends too, within milliseconds; after so long it is taken for stuck.
@@ -26,7 +26,7 @@ const STEP: &str = "The command runs";
 
 /// How far a command's output has been shown.
 pub(super) struct Shown<'a> {
-    running: &'a Running<'a>,
+    running: &'a CommandPod<'a>,
     lines: Lines,
     /// Shows it. A secret may begin in one line and end in the next.
     writer: output::Lines,
@@ -37,7 +37,7 @@ pub(super) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn new(running: &'a Running<'a>) -> Self {
+    pub(super) fn new(running: &'a CommandPod<'a>) -> Self {
         Self { running, lines: Lines::default(), writer: running.task.output.lines(), is_complete: false, told: None }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Shown<'a> {
 
     /// Shows the log from where it was left, with `follow` until it ends.
     async fn show(&mut self, follow: bool) -> Result<(), Cause> {
-        let Running { task, pods, pod, container, .. } = self.running;
+        let CommandPod { task, pods, pod, container, .. } = self.running;
         let mut log = pods.log(&pod.name, container, self.lines.begin(follow), follow).await?;
         while let Some(piece) = log.next().await? {
             if let Some(text) = self.lines.take(&piece) {

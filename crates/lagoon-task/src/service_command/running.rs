@@ -8,13 +8,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cluster::{ClusterError, Deleted, Metadata, Objects};
-use crate::context::Context;
+use crate::cluster::{Cause, ClusterError, Deleted, PATIENCE};
+use crate::service_command::command_pod::CommandPod;
 use crate::service_command::error::{ServiceCommandError, obstacle_in_words};
 use crate::service_command::output::Shown;
+use crate::service_command::source;
 use crate::service_command::start_deadline::Start;
 use crate::service_command::state::{Ended, Obstacle, Seen, State};
-use crate::service_command::{Cause, PATIENCE, source};
 
 /// What a command that is stopped gets to end by itself; Kubernetes gives the task itself 30 s.
 pub(super) const GRACE_SECONDS: u32 = 10;
@@ -24,20 +24,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(15);
 
 const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(1);
 
-/// A command in a pod.
-pub(super) struct Running<'a> {
-    pub(super) task: &'a Context,
-    pub(super) pods: Objects<'a>,
-    pub(super) pod: Metadata,
-    pub(super) container: String,
-    limit: Duration,
-}
-
-impl<'a> Running<'a> {
-    pub(super) fn new(task: &'a Context, pods: Objects<'a>, pod: Metadata, container: &str, limit: Duration) -> Self {
-        Self { task, pods, pod, container: container.to_owned(), limit }
-    }
-
+impl CommandPod<'_> {
     /// Waits until the command runs, shows what it prints, and answers how it ended.
     pub(super) async fn until_it_ends(&self) -> Result<Ended, ServiceCommandError> {
         let (sender, receiver) = watch::channel(Seen::nothing());
