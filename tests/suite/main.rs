@@ -29,3 +29,4 @@ mod switch_faults;
 mod there_and_back;
 mod trust;
 mod upstream_faults;
+mod webhook_lag;

@@ -30,6 +30,7 @@ use crate::PATIENCE;
 use crate::bench::ControlPlane;
 use crate::control_plane::certificates::Certificates;
 use crate::error::Error;
+use crate::network::ingress_cache::IngressCache;
 use crate::network::{acceptor, overlap};
 use crate::objects::{create, object};
 use crate::sync::lock;
@@ -56,8 +57,28 @@ pub struct HostGuard {
 }
 
 impl HostGuard {
-    /// Guards all namespaces of the environment's project, those that come later too; waits until it is in force.
+    /// Guards all namespaces of the environment's project, those that come later too; waits until it is in force. It
+    /// looks at the Ingresses as they are at the moment of each request.
     pub async fn install(control_plane: &ControlPlane, environment: &LagoonEnvironment) -> Result<Self, Error> {
+        Self::install_with(control_plane, environment, None).await
+    }
+
+    /// The same, but it looks at the Ingresses as a cache knows them that is `lag` behind its watch, as ingress-nginx does:
+    /// for so long a deleted Ingress still claims its hosts, and a new one does not yet.
+    pub async fn install_lagging(
+        control_plane: &ControlPlane,
+        environment: &LagoonEnvironment,
+        lag: Duration,
+    ) -> Result<Self, Error> {
+        let cache = IngressCache::start(control_plane.client()?, lag).await?;
+        Self::install_with(control_plane, environment, Some(cache)).await
+    }
+
+    async fn install_with(
+        control_plane: &ControlPlane,
+        environment: &LagoonEnvironment,
+        cache: Option<IngressCache>,
+    ) -> Result<Self, Error> {
         let client = control_plane.client()?;
         let certificates = Certificates::generate()?;
         let tls = acceptor(&certificates.server)?;
@@ -70,6 +91,7 @@ impl HostGuard {
             refused: AtomicUsize::new(0),
             refusing: Mutex::default(),
             accepting: AtomicBool::default(),
+            cache,
         });
         let listening = tokio::spawn(listen(listener, tls, guard.clone()));
         let configuration = format!("host-guard-{}", environment.project);
@@ -181,6 +203,7 @@ struct Guard {
     refused: AtomicUsize,
     refusing: Mutex<Option<String>>,
     accepting: AtomicBool,
+    cache: Option<IngressCache>,
 }
 
 /// Serves until it is aborted; its connections end with it.
@@ -245,12 +268,16 @@ impl Guard {
         Ok(overlap::refusal(&ingress, &self.existing().await?))
     }
 
-    /// Every Ingress in the guarded namespaces, as it is now and not as a cache has it.
+    /// Every Ingress in the guarded namespaces: as the cache has it, or without one as it is now.
     async fn existing(&self) -> Result<Vec<Ingress>, kube::Error> {
         let selected = ListParams::default().labels(&self.selector);
         let namespaces = Api::<Namespace>::all(self.client.clone()).list(&selected).await?;
-        let lists = namespaces.into_iter().map(|namespace| {
-            let ingresses = Api::<Ingress>::namespaced(self.client.clone(), &namespace.name_any());
+        let namespaces: Vec<String> = namespaces.iter().map(ResourceExt::name_any).collect();
+        if let Some(cache) = &self.cache {
+            return Ok(cache.in_namespaces(&namespaces));
+        }
+        let lists = namespaces.iter().map(|namespace| {
+            let ingresses = Api::<Ingress>::namespaced(self.client.clone(), namespace);
             async move { ingresses.list(&ListParams::default()).await }
         });
         Ok(try_join_all(lists).await?.into_iter().flatten().collect())

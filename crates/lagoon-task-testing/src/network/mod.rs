@@ -3,6 +3,7 @@
 mod fault;
 mod faults;
 mod host_guard;
+mod ingress_cache;
 mod overlap;
 mod plans;
 pub(crate) mod port;

@@ -133,7 +133,7 @@ fn taken_by_another(names: &Sides<String>, route: &RouteEntry, words: &str, riva
 }
 
 /// The namespace and name of the route that has the host, where ingress-nginx says so.
-fn holder(words: &str) -> Option<(&str, &str)> {
+pub(crate) fn holder(words: &str) -> Option<(&str, &str)> {
     let (_, holder) = words.split_once("is already defined in ingress ")?;
     let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || "-./".contains(letter);
     let end = holder.find(|letter| !is_of_a_name(letter)).unwrap_or(holder.len());

@@ -1,6 +1,7 @@
 //! Carries out what the book says, in either direction: forward to switch, backward to undo.
 
 mod fallback;
+mod late_webhook;
 mod locations;
 mod relocate;
 mod secret_swap;

@@ -63,8 +63,8 @@ impl Moves<'_> {
         self.accepted_or_taken_back(route, to).await
     }
 
-    /// The host is taken as long as the old route is there: what comes between is a gap of two requests. A refusal then
-    /// puts the route back where it was.
+    /// The host is taken as long as the old route is there: what comes between is a gap of two requests, longer where a
+    /// webhook notices the delete late. A refusal then puts the route back where it was.
     pub(crate) async fn delete_then_create(&self, route: &mut Traveller, to: Side) -> Result<(), MoveError> {
         let from = to.other();
         if self.delete(route, from).await? == Deleted::Terminating {
@@ -87,7 +87,11 @@ impl Moves<'_> {
         let object = self.object_for(&route.entry, side);
         let home = route.entry.home;
         let ours = |existing: &Value| belongs(&Metadata::of(existing), home, side, &self.switch);
-        let created = ensure::create(&objects, &object, &ours).await?;
+        let created = if route.place.holds_name_at(side.other()) {
+            ensure::create(&objects, &object, &ours).await?
+        } else {
+            self.create_past_webhook(route, side, (&objects, &object), &ours).await?
+        };
         *route.place.at.of_mut(side) = Some(created);
         Ok(())
     }

@@ -1,0 +1,99 @@
+//! Creating a route that is nowhere, past an admission webhook that still knows the deleted one.
+//!
+//! ingress-nginx's webhook refuses a host that another Ingress has as its informer's cache knows it, which is milliseconds
+//! to a second behind the API server. So a refusal right after an own delete says nothing yet.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cluster::ensure::{self, SureError};
+use crate::cluster::probe::{holder, host_is_taken};
+use crate::moves::{Moves, Traveller};
+use crate::side::Side;
+use lagoon_task::cluster::{Cause, Metadata, Objects};
+
+/// How long a webhook may go on naming the deleted route before its refusal counts.
+const NOTICES_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a refusal in words that name no route may be one of the deleted route. The route is offline meanwhile.
+const SHORTLY: Duration = Duration::from_secs(1);
+
+/// After this long the log says what is waited for.
+const SAY_AFTER: Duration = Duration::from_secs(1);
+
+/// The longest time between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+impl Moves<'_> {
+    /// Creates the route on this side, again and again while it is refused because of itself on the other side.
+    pub(crate) async fn create_past_webhook(
+        &self,
+        route: &Traveller,
+        side: Side,
+        (objects, object): (&Objects<'_>, &Value),
+        ours: &(dyn Fn(&Value) -> bool + Sync),
+    ) -> Result<Metadata, SureError> {
+        let old = self.names().of(side.other());
+        let started = Instant::now();
+        let (mut attempt, mut is_said) = (1, false);
+        loop {
+            let error = match ensure::create(objects, object, ours).await {
+                Err(SureError::Cluster(error)) => error,
+                other => return other,
+            };
+            let patience = match error.cause() {
+                Cause::Denied(words) => patience(words, old, &route.entry.name),
+                _ => Duration::ZERO,
+            };
+            if started.elapsed() >= patience {
+                return Err(error.into());
+            }
+            if started.elapsed() >= SAY_AFTER && !is_said {
+                is_said = true;
+                self.caller.say(&format!(
+                    "Waiting until the cluster's admission webhook notices that {} is deleted in namespace \"{old}\".",
+                    route.entry.in_words()
+                ));
+            }
+            tokio::time::sleep(ensure::pause(attempt).min(LONGEST_PAUSE)).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// How long after the delete of the route `name` in namespace `old` a refusal in these words may still be due to it.
+fn patience(words: &str, old: &str, name: &str) -> Duration {
+    match holder(words) {
+        Some(holder) if holder == (old, name) => NOTICES_WITHIN,
+        // Another route has the host: that does not pass.
+        Some(_) => Duration::ZERO,
+        None if host_is_taken(words) => NOTICES_WITHIN,
+        None => SHORTLY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_that_names_the_deleted_route_is_waited_out() {
+        let nginx =
+            |holder: &str| format!("host \"a.example.com\" and path \"/\" is already defined in ingress {holder}");
+        let cases = [
+            (nginx("shop-main/www"), NOTICES_WITHIN),
+            (format!("admission webhook \"x\" denied the request: {}.", nginx("shop-main/www")), NOTICES_WITHIN),
+            (nginx("shop-main/other"), Duration::ZERO),
+            (nginx("shop-develop/www"), Duration::ZERO),
+            ("ingress host conflicts with an existing ingress <a.example.com>".to_owned(), NOTICES_WITHIN),
+            ("The Ingress host name must be unique.".to_owned(), NOTICES_WITHIN),
+            ("annotations are not allowed here".to_owned(), SHORTLY),
+            (String::new(), SHORTLY),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(patience(&words, "shop-main", "www"), expected, "{words}");
+        }
+    }
+}
