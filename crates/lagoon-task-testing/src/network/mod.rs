@@ -2,7 +2,7 @@
 
 mod fault;
 mod faults;
-mod host_guard;
+pub(crate) mod host_guard;
 mod overlap;
 mod plans;
 pub(crate) mod port;
