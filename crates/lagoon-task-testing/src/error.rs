@@ -15,7 +15,7 @@ pub enum Error {
     /// A program could not be built from its Go modules.
     #[error("{program} could not be built: {reason}")]
     Build {
-        /// The program: `etcd`, `kube-apiserver`, `setup-envtest` or `traefik`.
+        /// The program, like `kube-apiserver`.
         program: String,
         /// What Go said, or why it could not be started.
         reason: String,
@@ -33,7 +33,7 @@ pub enum Error {
     /// A server did not come up.
     #[error("{server} did not become ready: {reason}. The last lines of its log:\n{log}")]
     NotReady {
-        /// `etcd`, `kube-apiserver` or `traefik`.
+        /// The program, like `kube-apiserver`.
         server: &'static str,
         /// Why it is given up on.
         reason: String,

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::cache::CacheFolder;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -60,13 +62,25 @@ impl GoProgram {
     }
 }
 
+/// Downloads a module and says where it lies. `module` is its path, in the version that the folder's `go.mod` requires, or
+/// `path@version`.
+pub(crate) fn module_folder(folder: &Path, program: &str, module: &str) -> Result<PathBuf, Error> {
+    let downloaded =
+        go(folder).args(["mod", "download", "-json", module]).output().map_err(|error| no_go(program, &error))?;
+    let answer: Value = serde_json::from_slice(&downloaded.stdout).unwrap_or_default();
+    answer["Dir"].as_str().map(PathBuf::from).ok_or_else(|| {
+        let said = answer["Error"].as_str().map_or_else(|| String::from_utf8_lossy(&downloaded.stderr), Into::into);
+        Error::build(program, said)
+    })
+}
+
 /// The Go tool in a folder.
-pub(crate) fn go(folder: &Path) -> Command {
+fn go(folder: &Path) -> Command {
     let mut go = Command::new("go");
     go.current_dir(folder).env("CGO_ENABLED", "0").stdin(Stdio::null());
     go
 }
 
-pub(crate) fn no_go(program: &str, error: &std::io::Error) -> Error {
+fn no_go(program: &str, error: &std::io::Error) -> Error {
     Error::build(program, format!("\"go\" could not be started ({error}); install Go 1.26 or newer."))
 }

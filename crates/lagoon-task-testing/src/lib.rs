@@ -6,8 +6,8 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself. [`Traefik`] is
-//! a real ingress controller, for benchmarks.
+//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`LagoonSsh`] and [`LagoonApiServer`] are what a task
+//! meets of Lagoon itself. [`Traefik`] is a real ingress controller, for benchmarks.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
@@ -35,6 +35,7 @@ mod content;
 mod control_plane;
 mod error;
 mod go_build;
+mod ingress_nginx;
 mod kubelet;
 mod lagoon;
 mod launcher;
@@ -59,6 +60,7 @@ pub use bench::ControlPlane;
 pub use content::{ingress, service, tls_secret};
 pub use control_plane::binaries::KUBERNETES_VERSION;
 pub use error::Error;
+pub use ingress_nginx::IngressNginx;
 pub use kubelet::Kubelet;
 pub use lagoon::{ApiFault, Asked, KeyKind, LagoonApiServer, LagoonSsh, Upload};
 pub use launcher::Launcher;

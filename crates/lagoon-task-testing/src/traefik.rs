@@ -3,18 +3,14 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use crate::PATIENCE;
 use crate::bench::ControlPlane;
 use crate::cache::{CacheFolder, say};
 use crate::control_plane::Server;
 use crate::error::Error;
-use crate::go_build::{GoProgram, go, no_go};
+use crate::go_build::{GoProgram, module_folder};
 use crate::network::ReservedPort;
 
 /// The version of [`Traefik`].
@@ -31,9 +27,6 @@ const NO_DNS_PROVIDERS: &str = include_str!("../traefik/dns_providers.go");
 /// A module that is in Traefik's repository alone.
 const EXT: &str = include_str!("../traefik/ext.go");
 const EXT_GO_MOD: &str = "module github.com/traefik/traefik/dynamic/ext\n\ngo 1.26\n";
-
-/// How often it is asked whether it listens.
-const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Traefik with its provider for Ingresses, its defaults, and one entry point: plain HTTP on a private port of 127.0.0.1.
 /// It acts on the Ingresses of all namespaces of a control plane, and is stopped when this is dropped.
@@ -64,20 +57,9 @@ impl Traefik {
             "--providers.kubernetesIngress=true".to_owned(),
         ];
         let mut server = Server::start("traefik", Path::new("env"), &arguments, &log, None)?;
-        let until = Instant::now() + PATIENCE;
-        let mut ask = tokio::time::interval(ASK_EVERY);
-        loop {
-            ask.tick().await;
-            if let Some(status) = server.ended() {
-                return Err(server.not_ready(format!("it ended with {status}")));
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).await.is_ok() {
-                return Ok(Self { _server: server, port });
-            }
-            if Instant::now() > until {
-                return Err(server.not_ready(format!("not within {} s", PATIENCE.as_secs())));
-            }
-        }
+        let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).await.is_ok();
+        server.until_ready(listens).await?;
+        Ok(Self { _server: server, port })
     }
 
     /// The port of the entry point on 127.0.0.1.
@@ -113,21 +95,13 @@ fn find_or_build() -> Result<PathBuf, Error> {
 
 /// Copies lego, whose sum is in `go.sum`, to where `go.mod` has it replaced.
 fn copy_lego(folder: &Path) -> Result<(), Error> {
-    let downloaded = go(folder)
-        .args(["mod", "download", "-json", &format!("{LEGO}@{LEGO_VERSION}")])
-        .output()
-        .map_err(|error| no_go("traefik", &error))?;
-    let answer: Value = serde_json::from_slice(&downloaded.stdout).unwrap_or_default();
-    let Some(module) = answer["Dir"].as_str() else {
-        let said = answer["Error"].as_str().map_or_else(|| String::from_utf8_lossy(&downloaded.stderr), Into::into);
-        return Err(Error::build("traefik", said));
-    };
+    let module = module_folder(folder, "traefik", &format!("{LEGO}@{LEGO_VERSION}"))?;
     let copy = folder.join("lego");
     if copy.exists() {
         // A build that was cut off left it.
         fs::remove_dir_all(&copy).map_err(Error::file(&copy))?;
     }
-    copy_without_providers(Path::new(module), &copy).map_err(Error::file(&copy))
+    copy_without_providers(&module, &copy).map_err(Error::file(&copy))
 }
 
 fn copy_without_providers(from: &Path, to: &Path) -> std::io::Result<()> {

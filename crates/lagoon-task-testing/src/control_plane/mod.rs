@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -253,8 +253,17 @@ impl Servers {
     }
 
     fn write_kubeconfig(&self) -> Result<(), Error> {
+        let admin = json!({
+            "client-certificate-data": STANDARD.encode(&self.admin.certificate),
+            "client-key-data": STANDARD.encode(&self.admin.key),
+        });
+        std::fs::write(&self.kubeconfig, self.kubeconfig_of(&admin)).map_err(Error::file(&self.kubeconfig))
+    }
+
+    /// The text of a kubeconfig for a user, who is given as it has users.
+    pub(crate) fn kubeconfig_of(&self, user: &Value) -> String {
         let name = "lagoon-task-testing";
-        let text = json!({
+        let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
@@ -263,12 +272,9 @@ impl Servers {
                 "server": format!("https://127.0.0.1:{}", self.port()),
                 "certificate-authority-data": STANDARD.encode(&self.authority),
             }}],
-            "users": [{ "name": name, "user": {
-                "client-certificate-data": STANDARD.encode(&self.admin.certificate),
-                "client-key-data": STANDARD.encode(&self.admin.key),
-            }}],
+            "users": [{ "name": name, "user": user }],
         });
-        std::fs::write(&self.kubeconfig, text.to_string()).map_err(Error::file(&self.kubeconfig))
+        kubeconfig.to_string()
     }
 }
 

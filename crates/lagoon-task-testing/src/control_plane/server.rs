@@ -4,7 +4,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use crate::PATIENCE;
 use crate::error::Error;
 
 /// Runs the server, and kills it and removes the folder (if it got one) when standard input closes, which it
@@ -19,6 +23,9 @@ server=$!
 exec 3<&-
 wait "$server"
 "#;
+
+/// How often a server is asked whether it is ready.
+const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Lines of a server's log that go into an error.
 const LOG_LINES: usize = 15;
@@ -59,6 +66,24 @@ impl Server {
     /// How the server ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.supervisor.try_wait().ok().flatten()
+    }
+
+    /// Asks until it is ready. An error when it has ended, or is not ready in the time that a test has patience for.
+    pub(crate) async fn until_ready(&mut self, is_ready: impl AsyncFn() -> bool) -> Result<(), Error> {
+        let until = Instant::now() + PATIENCE;
+        let mut ask = tokio::time::interval(ASK_EVERY);
+        loop {
+            ask.tick().await;
+            if let Some(status) = self.ended() {
+                return Err(self.not_ready(format!("it ended with {status}")));
+            }
+            if is_ready().await {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(self.not_ready(format!("not within {} s", PATIENCE.as_secs())));
+            }
+        }
     }
 
     /// Kills the server, as a crash would, and waits until it is gone.

@@ -28,6 +28,7 @@ use kube::ResourceExt;
 use tokio::sync::oneshot;
 
 pub(crate) use launch::Launch;
+pub(crate) use process::CONTAINER_ROOT;
 pub(crate) use status::ContainerState;
 pub(crate) use volumes::token;
 pub(crate) use worker::Worker;

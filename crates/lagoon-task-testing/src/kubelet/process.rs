@@ -17,7 +17,7 @@ use crate::kubelet::volumes::Mount;
 use crate::program::Program;
 
 /// Makes a container's root; see there.
-const CONTAINER_ROOT: &str = include_str!("container_root.sh");
+pub(crate) const CONTAINER_ROOT: &str = include_str!("container_root.sh");
 
 /// Where a container leaves its last word, unless its pod says otherwise.
 const TERMINATION_LOG: &str = "/dev/termination-log";

@@ -37,7 +37,7 @@ use crate::sync::lock;
 use crate::task_pod::{LagoonEnvironment, PROJECT_LABEL};
 
 /// How ingress-nginx names its webhook; the API server puts it before the reason of a refusal.
-const WEBHOOK: &str = "validate.nginx.ingress.kubernetes.io";
+pub(crate) const WEBHOOK: &str = "validate.nginx.ingress.kubernetes.io";
 
 /// How often the API server is tried until it has noticed that the guard has come or gone; it takes milliseconds.
 const TRY_EVERY: Duration = Duration::from_millis(10);
@@ -102,25 +102,8 @@ impl HostGuard {
             guard,
             listening,
         };
-        let webhook = json!({
-            "name": WEBHOOK,
-            "clientConfig": {
-                "url": format!("https://127.0.0.1:{port}/"),
-                "caBundle": STANDARD.encode(certificates.authority),
-            },
-            "rules": [{
-                "apiGroups": ["networking.k8s.io"],
-                "apiVersions": ["v1"],
-                "operations": ["CREATE", "UPDATE"],
-                "resources": ["ingresses"],
-            }],
-            "namespaceSelector": { "matchLabels": { PROJECT_LABEL: environment.project } },
-            "admissionReviewVersions": ["v1"],
-            "failurePolicy": "Fail",
-            "matchPolicy": "Equivalent",
-            "sideEffects": "None",
-            "timeoutSeconds": 10,
-        });
+        let mut webhook = webhook(&format!("https://127.0.0.1:{port}/"), &certificates.authority);
+        webhook["namespaceSelector"] = json!({ "matchLabels": { PROJECT_LABEL: environment.project } });
         let configurations = Api::<ValidatingWebhookConfiguration>::all(client);
         create(&configurations, json!({ "metadata": { "name": configuration }, "webhooks": [webhook] })).await?;
         installed.until_in_force(true).await?;
@@ -204,6 +187,25 @@ struct Guard {
     refusing: Mutex<Option<String>>,
     accepting: AtomicBool,
     cache: Option<IngressCache>,
+}
+
+/// The webhook as ingress-nginx's own manifests have it, at another place.
+pub(crate) fn webhook(url: &str, authority: &str) -> Value {
+    json!({
+        "name": WEBHOOK,
+        "clientConfig": { "url": url, "caBundle": STANDARD.encode(authority) },
+        "rules": [{
+            "apiGroups": ["networking.k8s.io"],
+            "apiVersions": ["v1"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": ["ingresses"],
+        }],
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Fail",
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "timeoutSeconds": 10,
+    })
 }
 
 /// Serves until it is aborted; its connections end with it.

@@ -2,7 +2,7 @@
 
 mod fault;
 mod faults;
-mod host_guard;
+pub(crate) mod host_guard;
 mod ingress_cache;
 mod overlap;
 mod plans;

@@ -2,5 +2,6 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
 
+mod ingress_nginx;
 mod kubelet;
 mod support;
