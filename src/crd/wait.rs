@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::crd::conditions::{Observed, Phase, Shown};
 use crate::crd::request::Requested;
 use hostmigration::{HostMigration, KIND};
+use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, ConnectError, ObjectName, PATIENCE};
 use lagoon_task::context::Context;
 
@@ -22,10 +23,11 @@ const WATCH_SECONDS: u32 = 290;
 /// The server sends a bookmark about once a minute; a watch that brings nothing for longer is taken for broken.
 const WATCH_SILENCE: Duration = Duration::from_secs(100);
 
-/// A create whose answer was lost is sent this often in all.
-const CREATE_ATTEMPTS: u32 = 5;
+/// A create whose answer was lost.
+const CREATES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).attempts(5);
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A watch that breaks off is followed by another until the switch has ended.
+const WATCHES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// How the waiting ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,17 +101,15 @@ impl<'a> Waiting<'a> {
 
     /// Sends the create, again when its answer was lost: a second one is refused if the first was carried out.
     async fn try_create(&self) -> Result<DynamicObject, ClusterError> {
-        let mut attempt = 1;
+        let mut pauses = CREATES.start();
         loop {
             let error = |cause| ClusterError::Create { object: self.object_name(), cause };
             let result = self.cluster.call(error, self.send_create()).await;
             match result {
-                Err(error)
-                    if attempt < CREATE_ATTEMPTS && error.cause().may_pass() && !error.cause().nothing_was_done() =>
-                {
+                Err(error) if error.cause().may_pass() && !error.cause().nothing_was_done() => {
+                    let Some(pause) = pauses.next() else { return Err(error) };
                     self.task.say(format!("{error}. Trying again."));
-                    tokio::time::sleep(pause(attempt)).await;
-                    attempt += 1;
+                    tokio::time::sleep(pause).await;
                 }
                 other => return other,
             }
@@ -143,7 +143,7 @@ impl<'a> Waiting<'a> {
     /// by a look at the object and another watch. An error that will not pass by itself is still given the usual
     /// patience, since a server that has just been restarted may not know its resources and rights yet.
     pub(super) async fn until_it_ends(&mut self) -> Result<Ended, ClusterError> {
-        let mut failures = 0;
+        let mut pauses = WATCHES.start();
         let mut trouble_since: Option<Instant> = None;
         while self.ended().is_none() {
             let started = Instant::now();
@@ -159,8 +159,11 @@ impl<'a> Waiting<'a> {
                     self.task.say(format!("{error}. Going on."));
                 }
             }
-            failures = if started.elapsed() < LONGEST_PAUSE { failures + 1 } else { 0 };
-            tokio::time::sleep(pause(failures)).await;
+            if started.elapsed() >= WATCHES.cap {
+                // It went well for a while.
+                pauses = WATCHES.start();
+            }
+            pauses.pause().await;
         }
         Ok(self.ended().unwrap_or(Ended::Deleted))
     }
@@ -245,8 +248,4 @@ impl<'a> Waiting<'a> {
 /// The object's own part; `metadata` is not of interest here.
 fn as_value(object: &DynamicObject) -> Value {
     object.data.clone()
-}
-
-fn pause(failures: u32) -> Duration {
-    Duration::from_millis(100).saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
 }

@@ -14,6 +14,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use tokio::time::Instant;
 
+use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName};
 
 /// Name of the Lease.
@@ -26,7 +27,7 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Between two looks at the Lease.
-const PERIOD: Duration = Duration::from_secs(2);
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(2));
 
 /// For giving the Lease back at the end.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -66,6 +67,7 @@ impl Election {
 
     /// Waits until this replica holds the Lease.
     pub async fn win(&mut self) {
+        let mut pauses = LOOKS.start();
         loop {
             match tokio::time::timeout(RENEW_DEADLINE, self.attempt()).await {
                 Ok(Ok(Held::ByUs)) => return,
@@ -73,14 +75,14 @@ impl Election {
                 Ok(Err(error)) => tracing::warn!("The Lease could not be had: {error}."),
                 Err(_) => tracing::warn!("The Lease could not be had within {} s.", RENEW_DEADLINE.as_secs()),
             }
-            tokio::time::sleep(PERIOD).await;
+            pauses.pause().await;
         }
     }
 
     /// Keeps the Lease and returns when it is lost.
     pub async fn keep(&mut self) {
-        loop {
-            tokio::time::sleep(PERIOD).await;
+        let mut pauses = LOOKS.start();
+        while pauses.pause().await {
             match tokio::time::timeout_at(self.renewed + RENEW_DEADLINE, self.attempt()).await {
                 Ok(Ok(Held::ByAnother)) | Err(_) => return,
                 Ok(Ok(Held::ByUs | Held::Unclear)) => {}

@@ -1,6 +1,7 @@
 //! From a `HostMigration` to its switch, and back to what the object says about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -16,13 +17,14 @@ use crate::objects::{HostMigrations, ReadError, typed};
 use crate::patch::{self, Ending};
 use crate::{interrupted, logs};
 use hostmigration::{HostMigration, KIND};
+use lagoon_task::Backoff;
 use lagoon_task::cluster::Cause;
 use lagoon_task::output::Output;
 use lagoon_task::shutdown::Shutdown;
 use route_switch::journal::{self, Head, JournalError, State};
 
-/// How often the end of a switch is written at once when others change the object at the same time.
-const ATTEMPTS: usize = 5;
+/// The end of a switch is written again at once when others change the object at the same time.
+const ENDS: Backoff = Backoff::new(Duration::ZERO, Duration::ZERO).attempts(5);
 
 /// Why an object of another controller fails.
 const LEFT_BEHIND: &str = "Another controller has begun this HostMigration and has not ended it. The site may have been \
@@ -52,7 +54,9 @@ pub enum ReconcileError {
     #[error(transparent)]
     Object(#[from] ReadError),
     /// Others have changed it each time its end was to be written.
-    #[error("The end of the switch could not be written: others changed the HostMigration {ATTEMPTS} times meanwhile")]
+    #[error(
+        "The end of the switch could not be written: others changed the HostMigration {} times meanwhile", ENDS.attempts
+    )]
     AlwaysChanged,
     /// Whether the object's switch is this controller's own is not known.
     #[error(transparent)]
@@ -256,7 +260,8 @@ impl<E: Engine> Context<E> {
 
     /// Writes how the switch ended; false when the object is gone.
     async fn record(&self, mut object: HostMigration, ending: &Ending) -> Result<bool, ReconcileError> {
-        for _ in 0..ATTEMPTS {
+        let mut pauses = ENDS.start();
+        loop {
             let Err(error) = self.objects.patch(&object, patch::end(&object, ending, Timestamp::now())).await else {
                 return Ok(true);
             };
@@ -270,8 +275,10 @@ impl<E: Engine> Context<E> {
                 },
                 _ => return Err(error.into()),
             }
+            if pauses.next().is_none() {
+                return Err(ReconcileError::AlwaysChanged);
+            }
         }
-        Err(ReconcileError::AlwaysChanged)
     }
 }
 

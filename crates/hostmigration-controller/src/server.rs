@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::metrics::{self, Metrics};
+use lagoon_task::Backoff;
 
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -27,7 +28,7 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(2);
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// After a connection could not be accepted, for example because no file descriptor is left.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPTS: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
 /// What the server answers with.
 pub struct Status {
@@ -40,10 +41,11 @@ pub struct Status {
 /// Serves until the runtime ends.
 pub async fn serve(listener: TcpListener, status: Arc<Status>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut pauses = ACCEPTS.start();
     // The semaphore is never closed.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
+            pauses.pause().await;
             continue;
         };
         let status = Arc::clone(&status);

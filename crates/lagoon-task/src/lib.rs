@@ -29,6 +29,7 @@
 //! What a signature of this crate names of other crates is re-exported: [`kube`], [`k8s_openapi`], [`serde_json`].
 
 pub mod arguments;
+mod backoff;
 pub mod cluster;
 pub mod context;
 pub mod environment;
@@ -45,6 +46,7 @@ pub mod service_command;
 pub mod shutdown;
 
 pub use arguments::{Argument, ArgumentValue, Definition, Permission, TypedArguments};
+pub use backoff::{Backoff, Pauses};
 pub use cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
 pub use context::Context;
 pub use environment::{Environment, EnvironmentError, Variable};

@@ -1,19 +1,22 @@
 //! Lists of objects, page by page.
 
+use std::time::Duration;
+
 use kube::api::ListParams;
 use kube::core::Request;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::backoff::Backoff;
 use crate::cluster::objects::OnlyMetadata;
 use crate::cluster::{Cause, ClusterError, Metadata, Objects};
 
 /// Objects that one answer to a list holds at most: it bounds the memory that a list needs.
 const PAGE: u32 = 500;
 
-/// A list that expires between two pages is begun again this often in all.
-const LIST_ATTEMPTS: u32 = 3;
+/// A list that expires between two pages is started again, without a pause: it then has another version.
+const LISTS: Backoff = Backoff::new(Duration::ZERO, Duration::ZERO).attempts(3);
 
 #[derive(Deserialize)]
 struct List {
@@ -74,10 +77,10 @@ impl Objects<'_> {
         request: impl Fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
         read: impl Fn(&RawValue) -> Result<T, Cause>,
     ) -> Result<Vec<T>, ClusterError> {
-        let mut attempt = 1;
+        let mut pauses = LISTS.start();
         loop {
             match self.all_pages(&request, &read).await {
-                Err(Cause::Expired) if attempt < LIST_ATTEMPTS => attempt += 1,
+                Err(Cause::Expired) if pauses.next().is_some() => {}
                 Err(cause) => {
                     let (kind, namespace) = (self.resource.kind.clone(), self.namespace.clone());
                     return Err(ClusterError::List { kind, namespace, cause });

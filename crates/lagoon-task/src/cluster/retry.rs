@@ -9,6 +9,7 @@ use tokio::time::{Instant, Sleep};
 use tower::BoxError;
 use tower::retry::Policy;
 
+use crate::backoff::Backoff;
 use crate::cluster::error::{certificate_problem, never_sent};
 use crate::output::Output;
 
@@ -21,10 +22,11 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A refusal is given less time: only the moment in which the kubelet replaces the token. A server that has just come
 /// up also refuses what it will soon accept: it listens before it has read rights and custom resources.
-const PATIENCE_WITH_REFUSAL: Duration = Duration::from_secs(10);
+const REFUSED: Backoff = RETRIES.deadline(Duration::from_secs(10));
 
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Half of each pause by chance, so that many tasks do not come back at once.
+const RETRIES: Backoff =
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(5)).deadline(PATIENCE).jitter(0.5);
 
 /// The log repeats that the task is still trying after this long.
 const SAY_AGAIN: Duration = Duration::from_secs(15);
@@ -56,8 +58,16 @@ impl Ended {
         }
     }
 
-    fn patience(&self) -> Duration {
-        if self.is_refusal() { PATIENCE_WITH_REFUSAL } else { PATIENCE }
+    fn backoff(&self) -> Backoff {
+        if self.is_refusal() { REFUSED } else { RETRIES }
+    }
+
+    /// How long the server asks to wait.
+    fn asked(&self) -> Option<Duration> {
+        match self {
+            Self::Answered(_, seconds) => seconds.map(Duration::from_secs),
+            Self::NeverSent | Self::Lost => None,
+        }
     }
 
     fn is_refusal(&self) -> bool {
@@ -76,27 +86,10 @@ impl Ended {
     }
 }
 
-/// How long to wait before the next attempt; `None` to give up. `random` is from 0 to 1.
-pub(super) fn wait_before_next(
-    ended: &Ended,
-    method: &Method,
-    attempt: u32,
-    elapsed: Duration,
-    random: f64,
-) -> Option<Duration> {
-    if !ended.is_safe_to_repeat(method) {
-        return None;
-    }
-    let left = ended.patience().checked_sub(elapsed).filter(|left| !left.is_zero())?;
-    let wait = if let Ended::Answered(_, Some(seconds)) = ended {
-        Duration::from_secs(*seconds).max(FIRST_WAIT)
-    } else {
-        let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_WAIT);
-        // Half of it fixed, half by chance, so that many tasks do not come back at once.
-        longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0).min(left)
-    };
-    // A server that asks to wait longer than there is patience will not be asked again.
-    (wait <= left).then_some(wait)
+/// How long to wait before the next attempt; `None` to give up. `chance` is from 0 to 1.
+fn wait_before_next(ended: &Ended, method: &Method, made: u32, elapsed: Duration, chance: f64) -> Option<Duration> {
+    let pause = ended.backoff().pause(made, elapsed, chance, ended.asked());
+    pause.filter(|_| ended.is_safe_to_repeat(method))
 }
 
 /// The retry policy of one client; each request works on a clone of its own.
@@ -144,7 +137,7 @@ impl Retries {
         if self.said.as_ref().is_some_and(recent) {
             return;
         }
-        let patience = ended.patience().as_secs();
+        let patience = ended.backoff().deadline.as_secs();
         self.output.say(format!("The Kubernetes API server {words}; trying again for up to {patience} s."));
         self.said = Some((now, words));
     }

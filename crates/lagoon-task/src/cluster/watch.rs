@@ -8,10 +8,11 @@ use kube::api::{ListParams, WatchEvent, WatchParams};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::backoff::Backoff;
 use crate::cluster::{Cause, ClusterError, Objects};
 
-/// A watch that ends early is followed by another after this.
-const BEFORE_ANOTHER_WATCH: Duration = Duration::from_millis(100);
+/// A watch that ends early is followed by another until the caller's time is up.
+const WATCHES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(100));
 
 #[derive(Deserialize)]
 struct WholeList {
@@ -58,6 +59,7 @@ impl Objects<'_> {
     ) -> Result<(), ClusterError> {
         let error = |cause| ClusterError::Watch { object: self.name(name), cause };
         let only_this = format!("metadata.name={name}");
+        let mut pauses = WATCHES.start();
         loop {
             let request = self.path().list(&ListParams::default().fields(&only_this));
             let list: WholeList = self.send(request).await.map_err(error)?;
@@ -80,7 +82,7 @@ impl Objects<'_> {
                     return Ok(());
                 }
             }
-            tokio::time::sleep(BEFORE_ANOTHER_WATCH).await;
+            pauses.pause().await;
         }
     }
 }

@@ -19,6 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
+use crate::backoff::Backoff;
 use crate::cluster::{certificate_problem, innermost, never_sent, shortened};
 use crate::lagoon::error::{ApiCause, LagoonConnectError};
 use crate::lagoon::token::Tokens;
@@ -40,8 +41,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// No attempt is begun with less patience left than this: it would not come to an answer.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Half of each pause by chance, so that many tasks do not come back at once.
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).jitter(0.5);
 
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -144,9 +145,8 @@ impl GraphQl {
                 continue;
             }
             let left = call.patience.saturating_sub(started.elapsed());
-            let Some(wait) = wait_before_next(&cause, call.repeat, retry_after, number, left, fastrand::f64()) else {
-                return Err(cause);
-            };
+            let wait = wait_before_next(&cause, call.repeat, retry_after, number, left, fastrand::f64());
+            let Some(wait) = wait else { return Err(cause) };
             if number == 0 {
                 self.output.say(format!("{}; trying again for up to {} s.", in_words(&cause), left.as_secs()));
             }
@@ -209,14 +209,14 @@ fn tls_config(path: PathBuf) -> Result<rustls::ClientConfig, LagoonConnectError>
     }
 }
 
-/// How long to wait before the next attempt; `None` to give up. `random` is from 0 to 1.
+/// How long to wait before the next attempt; `None` to give up. `chance` is from 0 to 1.
 fn wait_before_next(
     cause: &ApiCause,
     repeat: Repeat,
     retry_after: Option<u64>,
-    number: u32,
+    made: u32,
     left: Duration,
-    random: f64,
+    chance: f64,
 ) -> Option<Duration> {
     let may_pass = matches!(
         cause,
@@ -225,15 +225,8 @@ fn wait_before_next(
     if !may_pass || !(repeat == Repeat::Safe || cause.nothing_was_done()) {
         return None;
     }
-    let wait = if let Some(seconds) = retry_after {
-        Duration::from_secs(seconds)
-    } else {
-        let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(number)).min(LONGEST_WAIT);
-        // Half of it fixed, half by chance, so that many tasks do not come back at once.
-        longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
-    };
-    let wait = wait.max(FIRST_WAIT / 2);
-    (wait.saturating_add(SHORTEST_ATTEMPT) <= left).then_some(wait)
+    let retries = RETRIES.deadline(left.saturating_sub(SHORTEST_ATTEMPT));
+    retries.pause(made, Duration::ZERO, chance, retry_after.map(Duration::from_secs))
 }
 
 /// The answer when patience runs out in the middle of an attempt, and the one before it `failed` for this reason.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use russh::client::{self, AuthResult, Handle};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh::{Channel, ChannelMsg, Disconnect};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::backoff::Backoff;
 use crate::cluster::shortened;
 use crate::lagoon::command::{RemoteExit, Source};
 use crate::lagoon::endpoint::Endpoint;
@@ -20,11 +21,9 @@ use crate::output::Output;
 /// For one attempt: the connection, the keys' exchange, and the proof of the task's own key.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How long a host that cannot be reached is tried again.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How a host is tried again that cannot be reached.
+const CONNECTIONS: Backoff =
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).deadline(Duration::from_secs(30));
 
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -45,7 +44,7 @@ pub(super) struct Ssh {
     output: Output,
     /// The unknown keys that the log has told of.
     told: Arc<Mutex<BTreeSet<String>>>,
-    patience: Duration,
+    connections: Backoff,
 }
 
 impl Ssh {
@@ -64,7 +63,7 @@ impl Ssh {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => KnownHosts::default(),
             Err(source) => return Err(LagoonConnectError::KnownHostsUnreadable { path, source }),
         };
-        Ok(Self { key: Arc::new(key), known, output: output.clone(), told: Arc::default(), patience: PATIENCE })
+        Ok(Self { key: Arc::new(key), known, output: output.clone(), told: Arc::default(), connections: CONNECTIONS })
     }
 
     pub(super) fn know(&mut self, known: KnownHosts) {
@@ -72,7 +71,7 @@ impl Ssh {
     }
 
     pub(super) fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+        self.connections.deadline = patience;
     }
 
     /// Runs `command` as `user` and hands on what it writes, as it comes. It gets no input and no terminal.
@@ -100,8 +99,8 @@ impl Ssh {
 
     /// An authenticated connection. A host that cannot be reached is tried again: nothing has been done by then.
     async fn connect(&self, endpoint: &Endpoint, user: &str) -> Result<Handle<HostCheck>, SshError> {
-        let started = Instant::now();
-        let mut wait = FIRST_WAIT;
+        let mut pauses = self.connections.start();
+        let mut said = false;
         loop {
             let attempt = timeout(CONNECT_DEADLINE, self.attempt(endpoint, user)).await;
             let unreachable = || SshError::Unreachable {
@@ -112,17 +111,14 @@ impl Ssh {
                 Err(error @ SshError::Unreachable { .. }) => error,
                 result => return result,
             };
-            let left = self.patience.saturating_sub(started.elapsed());
-            if left < wait {
-                return Err(error);
-            }
-            if wait == FIRST_WAIT {
-                let seconds = self.patience.as_secs();
+            let Some(pause) = pauses.next() else { return Err(error) };
+            if !said {
+                let seconds = self.connections.deadline.as_secs();
                 self.output
                     .say(format!("Lagoon's SSH at {endpoint} cannot be reached; trying again for up to {seconds} s."));
+                said = true;
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            tokio::time::sleep(pause).await;
         }
     }
 

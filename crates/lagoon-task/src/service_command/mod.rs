@@ -26,8 +26,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ApiResource;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::cluster::{Cause, Metadata, Objects, PATIENCE};
 use crate::context::Context;
 use crate::environment::is_dns_label;
@@ -43,7 +43,8 @@ const LONGEST_RUN: Duration = Duration::from_hours(24);
 /// Kubernetes ends the pod of a task that was killed so much later than the task would have.
 const AFTER_THE_TASK: u64 = 60;
 
-const BEFORE_ANOTHER_CREATE: Duration = Duration::from_secs(1);
+/// A create that met what may pass is sent again this long.
+const CREATES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1)).deadline(PATIENCE);
 
 /// A command to be run like a service's container: a task's payload, `{"service": "cli", "command": "drush status"}`.
 ///
@@ -186,7 +187,7 @@ async fn remove_left_behind(task: &Context, pods: &Objects<'_>, all: &[Value]) {
 
 /// Creates the pod. Where an answer was lost it is looked for: it runs all the same, and nobody would remove it.
 async fn create(task: &Context, pods: &Objects<'_>, manifest: &Value) -> Result<Metadata, ServiceCommandError> {
-    let begun = Instant::now();
+    let mut pauses = CREATES.start();
     let mut may_be_there = false;
     loop {
         let error = match pods.create(manifest).await {
@@ -197,12 +198,14 @@ async fn create(task: &Context, pods: &Objects<'_>, manifest: &Value) -> Result<
         may_be_there |= *cause == Cause::AlreadyExists || !cause.nothing_was_done();
         // A quota that several pods were counted on at once is a conflict.
         let may_succeed = *cause == Cause::Conflict || cause.may_pass();
-        if may_succeed && begun.elapsed() < PATIENCE && !task.is_stopping() {
-            tokio::select! {
-                () = tokio::time::sleep(BEFORE_ANOTHER_CREATE) => {}
-                () = task.stopping() => {}
+        if may_succeed && !task.is_stopping() {
+            let again = tokio::select! {
+                again = pauses.pause() => again,
+                () = task.stopping() => true,
+            };
+            if again {
+                continue;
             }
-            continue;
         }
         let existing = if may_be_there { created_before(pods, manifest).await? } else { None };
         return existing.ok_or(ServiceCommandError::Refused(error));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::cluster::Cause;
 use crate::output;
 use crate::service_command::command_pod::CommandPod;
@@ -15,11 +16,11 @@ use crate::service_command::state::{Ended, Seen, State};
 /// Once a command has ended, the log that is followed ends too, within milliseconds; after so long it is taken for stuck.
 const LOG_ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The rest of the log is asked for this often in all.
-const REST_ATTEMPTS: u32 = 3;
+/// A log that breaks off is read on for as long as its command runs.
+const LOGS: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The rest of the log is asked for once the command has ended.
+const RESTS: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(200)).attempts(3);
 
 /// The step that Lagoon sees on the task's pod while the command prints.
 const STEP: &str = "The command runs";
@@ -44,7 +45,7 @@ impl<'a> Shown<'a> {
     /// Shows what the command prints until it has ended; answers how. A log that breaks off is read on from where it
     /// was; that it cannot be read does not end the command.
     pub(super) async fn until_it_ends(&mut self, mut states: watch::Receiver<Seen>) -> Ended {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = LOGS.start();
         loop {
             let begun = Instant::now();
             let mut stuck = states.clone();
@@ -56,11 +57,14 @@ impl<'a> Shown<'a> {
             if let Some(Err(cause)) = shown {
                 self.tell(cause);
             }
-            pause = if begun.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            if begun.elapsed() > LOGS.cap {
+                // It was readable for a while.
+                pauses = LOGS.start();
+            }
             // A log may end a little before its command is seen to have.
             let ended = tokio::select! {
                 ended = end(&mut states) => ended,
-                () = tokio::time::sleep(pause) => continue,
+                _ = pauses.pause() => continue,
             };
             self.show_the_rest(&ended).await;
             return ended;
@@ -72,17 +76,11 @@ impl<'a> Shown<'a> {
         if !matches!(ended, Ended::Exited(_) | Ended::Stopped { .. }) {
             return;
         }
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..REST_ATTEMPTS {
-            match self.show(false).await {
-                Err(cause) if cause.may_pass() => tokio::time::sleep(pause).await,
-                Err(cause) => return self.tell_lost(&cause),
-                Ok(()) => return,
+        let mut pauses = RESTS.start();
+        while let Err(cause) = self.show(false).await {
+            if !(cause.may_pass() && pauses.pause().await) {
+                return self.tell_lost(&cause);
             }
-            pause *= 2;
-        }
-        if let Err(cause) = self.show(false).await {
-            self.tell_lost(&cause);
         }
     }
 

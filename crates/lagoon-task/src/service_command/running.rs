@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::cluster::{Cause, ClusterError, Deleted, PATIENCE};
 use crate::service_command::command_pod::CommandPod;
 use crate::service_command::error::{ServiceCommandError, obstacle_in_words};
@@ -22,7 +23,8 @@ pub(super) const GRACE_SECONDS: u32 = 10;
 /// How long it may take until the pod is gone, after that.
 const GONE_WITHIN: Duration = Duration::from_secs(15);
 
-const BEFORE_ANOTHER_LOOK: Duration = Duration::from_secs(1);
+/// A pod that cannot be watched is looked at again until its command has ended.
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(1));
 
 impl CommandPod<'_> {
     /// Waits until the command runs, shows what it prints, and answers how it ended.
@@ -88,6 +90,7 @@ impl CommandPod<'_> {
             states.borrow().state.has_ended()
         };
         let mut trouble_since: Option<Instant> = None;
+        let mut pauses = LOOKS.start();
         loop {
             let begun = Instant::now();
             let error = match self.pods.until(&self.pod.name, self.limit + GONE_WITHIN, &look).await {
@@ -103,7 +106,7 @@ impl CommandPod<'_> {
                 return Err(error.into());
             }
             self.task.say(format!("{error}. The command goes on; looking again."));
-            tokio::time::sleep(BEFORE_ANOTHER_LOOK).await;
+            pauses.pause().await;
         }
     }
 

@@ -6,21 +6,26 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::labels;
+use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, ClusterError, Deleted, Metadata, ObjectName, Objects, PATIENCE};
 
-/// How often a create or a delete is sent in all that meets a conflict.
-const ATTEMPTS: u32 = 6;
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
 
-/// The longest time between two attempts of a create, and between two looks at what is in its way.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// A create or a delete that meets a conflict.
+const CONFLICTS: Backoff = PAUSES.attempts(6);
 
-/// How often a question is asked in all whose answer is lost or that meets a passing conflict.
-const QUESTIONS: u32 = 4;
+/// A create that meets a fault. A server or a webhook that restarts gets as much time as with any other request, which the
+/// client sends again by itself: what is to be created may exist nowhere else by now.
+const FAULTS: Backoff = PAUSES.deadline(PATIENCE);
 
-/// How long a name may stay taken by an object that is being deleted.
+/// A question whose answer is lost or that meets a passing conflict.
+const QUESTIONS: Backoff = PAUSES.attempts(4);
+
+/// A name that is taken by an object that is being deleted.
+const NAMES: Backoff = PAUSES.deadline(GOES_WITHIN);
+
 const GOES_WITHIN: Duration = Duration::from_mins(1);
 
 /// Why something could not be brought about.
@@ -57,8 +62,7 @@ pub(crate) async fn create(
     ours: &(dyn Fn(&Value) -> bool + Sync),
 ) -> Result<Metadata, SureError> {
     let name = Metadata::of(object).name;
-    let started = Instant::now();
-    let mut attempt = 1;
+    let (mut conflicts, mut faults) = (CONFLICTS.start(), FAULTS.start());
     loop {
         let error = match objects.create(object).await {
             Ok(created) => return Ok(Metadata::of(&created)),
@@ -77,20 +81,16 @@ pub(crate) async fn create(
             Some(_) if taken => return Err(error.into()),
             _ => {}
         }
-        // A server or a webhook that restarts gets as much time as with any other request, which the client sends again
-        // by itself: what is to be created may exist nowhere else by now.
-        let is_over = if error.cause().may_pass() { started.elapsed() >= PATIENCE } else { attempt >= ATTEMPTS };
-        if is_over {
+        let pauses = if error.cause().may_pass() { &mut faults } else { &mut conflicts };
+        if !pauses.pause().await {
             return Err(error.into());
         }
-        tokio::time::sleep(pause(attempt).min(LONGEST_PAUSE)).await;
-        attempt += 1;
     }
 }
 
 /// Deletes an object if it still is what was seen of it. The client itself sends a delete again whose answer was lost.
 pub(crate) async fn delete(objects: &Objects<'_>, seen: &Metadata) -> Result<Deleted, SureError> {
-    let mut attempt = 1;
+    let mut pauses = CONFLICTS.start();
     loop {
         let error = match objects.delete(seen).await {
             Ok(deleted) => return Ok(deleted),
@@ -105,11 +105,9 @@ pub(crate) async fn delete(objects: &Objects<'_>, seen: &Metadata) -> Result<Del
             Some(now) if now.uid != seen.uid => return Ok(Deleted::Gone),
             Some(now) if now.deletion_timestamp.is_some() => return Ok(Deleted::Terminating),
             // Nothing has changed: the conflict was a passing one.
-            Some(now) if unchanged(&now, seen) && attempt < ATTEMPTS => {}
+            Some(now) if unchanged(&now, seen) && pauses.pause().await => {}
             Some(_) => return Err(SureError::Changed { object: objects.name(&seen.name) }),
         }
-        tokio::time::sleep(pause(attempt)).await;
-        attempt += 1;
     }
 }
 
@@ -130,14 +128,11 @@ pub(crate) async fn until_gone(objects: &Objects<'_>, name: &str) -> Result<(), 
 /// Waits until a name is free that an object has which is being deleted. Asks for it by its name again and again: to watch
 /// Secrets the controller would need the right to read those of all sites.
 async fn until_free(objects: &Objects<'_>, name: &str) -> Result<(), SureError> {
-    let end = Instant::now() + GOES_WITHIN;
-    let mut attempt = 1;
+    let mut pauses = NAMES.start();
     while objects.get_metadata(name).await?.is_some_and(|object| object.deletion_timestamp.is_some()) {
-        if Instant::now() >= end {
+        if !pauses.pause().await {
             return Err(SureError::DoesNotGo { object: objects.name(name) });
         }
-        tokio::time::sleep(pause(attempt).min(LONGEST_PAUSE)).await;
-        attempt += 1;
     }
     Ok(())
 }
@@ -147,14 +142,12 @@ pub(crate) async fn ask<T, Answer>(question: impl Fn() -> Answer) -> Result<T, C
 where
     Answer: Future<Output = Result<T, ClusterError>>,
 {
-    let mut attempt = 1;
+    let mut pauses = QUESTIONS.start();
     loop {
         match question().await {
-            Err(error) if attempt < QUESTIONS && may_be_asked_again(error.cause()) => {}
+            Err(error) if may_be_asked_again(error.cause()) && pauses.pause().await => {}
             answer => return answer,
         }
-        tokio::time::sleep(pause(attempt)).await;
-        attempt += 1;
     }
 }
 

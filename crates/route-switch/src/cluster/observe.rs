@@ -42,8 +42,8 @@ impl<'a> Looking<'a> {
             observed.sides.active.missing = Some(missing);
             return Ok(observed);
         }
-        let (standby, active) =
-            try_join(self.namespace(Side::Standby, &groups), self.namespace(Side::Active, &groups)).await?;
+        let namespaces = try_join(self.namespace(Side::Standby, &groups), self.namespace(Side::Active, &groups));
+        let (standby, active) = Box::pin(namespaces).await?;
         let mut observed = Observed { sides: Sides { standby, active }, ..Observed::default() };
         if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) {
             self.look_closer(&mut observed, &groups).await?;

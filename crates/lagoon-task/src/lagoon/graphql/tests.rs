@@ -78,7 +78,7 @@ fn only_what_is_safe_and_may_pass_is_sent_again() {
 fn the_server_is_given_the_time_it_asks_for_unless_there_is_less() {
     let busy = ApiCause::Status { code: 429, message: String::new() };
     assert_eq!(wait(&busy, Repeat::Unsafe, Some(7)), Some(Duration::from_secs(7)));
-    assert_eq!(wait(&busy, Repeat::Unsafe, Some(0)), Some(FIRST_WAIT / 2));
+    assert_eq!(wait(&busy, Repeat::Unsafe, Some(0)), Some(RETRIES.base));
     assert_eq!(wait(&busy, Repeat::Unsafe, Some(61)), None);
 }
 
@@ -104,10 +104,10 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_wait_is_longer_than_what_is_left(number in any::<u32>(), left in 0_u64..100_000, random in any::<f64>(), retry_after in any::<Option<u64>>()) {
+    fn no_wait_is_longer_than_what_is_left(made in any::<u32>(), left in 0_u64..100_000, chance in any::<f64>(), retry_after in any::<Option<u64>>()) {
         let left = Duration::from_millis(left);
-        let waited = wait_before_next(&ApiCause::AnswerLost(String::new()), Repeat::Safe, retry_after, number, left, random);
-        prop_assert!(waited.is_none_or(|wait| wait <= left && wait >= FIRST_WAIT / 2), "{waited:?}");
+        let waited = wait_before_next(&ApiCause::AnswerLost(String::new()), Repeat::Safe, retry_after, made, left, chance);
+        prop_assert!(waited.is_none_or(|wait| wait + SHORTEST_ATTEMPT <= left), "{waited:?}");
     }
 
     #[test]
