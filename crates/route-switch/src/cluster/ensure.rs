@@ -154,8 +154,3 @@ where
 fn may_be_asked_again(cause: &Cause) -> bool {
     !cause.nothing_was_done() || *cause == Cause::Conflict
 }
-
-/// The time before another attempt: 20 ms at first, twice as long each time.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    Duration::from_millis(10).saturating_mul(2_u32.saturating_pow(attempt))
-}

@@ -1,5 +1,7 @@
 //! The journal in the cluster.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -11,13 +13,14 @@ use crate::cluster::ensure::{self, SureError};
 use crate::journal::codec::{PART_LIMIT, pack, unpack};
 use crate::journal::entries::{Book, Head, VERSION};
 use crate::labels;
+use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
 
 /// The journal's name, in the namespace of the standby environment.
 pub const NAME: &str = "activestandby-journal";
 
-/// How often a write is sent in all that meets a passing conflict.
-const REPLACE_ATTEMPTS: u32 = 4;
+/// A write that meets a passing conflict is sent again.
+const REPLACES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(80)).attempts(4);
 
 const HEAD: &str = "journal.json";
 const BOOK: &str = "book.json.gz";
@@ -220,7 +223,7 @@ impl<'a> Journal<'a> {
     /// with what was written itself.
     async fn replace(&mut self) -> Result<(), JournalError> {
         let object = self.object()?;
-        let mut attempt = 1;
+        let mut pauses = REPLACES.start();
         loop {
             let error = match self.objects.replace(&object).await {
                 Ok(replaced) => {
@@ -239,11 +242,9 @@ impl<'a> Journal<'a> {
                 return Ok(());
             }
             // With the version unchanged nobody has written, and the conflict was a passing one.
-            if seen.resource_version != self.seen.resource_version || attempt == REPLACE_ATTEMPTS {
+            if seen.resource_version != self.seen.resource_version || !pauses.pause().await {
                 return Err(self.taken());
             }
-            tokio::time::sleep(ensure::pause(attempt)).await;
-            attempt += 1;
         }
     }
 

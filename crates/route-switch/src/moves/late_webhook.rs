@@ -12,6 +12,7 @@ use crate::cluster::ensure::{self, SureError};
 use crate::cluster::probe::{holder, host_is_taken};
 use crate::moves::{Moves, Traveller};
 use crate::side::Side;
+use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Metadata, Objects};
 
 /// How long a webhook may go on naming the deleted route before its refusal counts.
@@ -23,8 +24,8 @@ const SHORTLY: Duration = Duration::from_secs(1);
 /// After this long the log says what is waited for.
 const SAY_AFTER: Duration = Duration::from_secs(1);
 
-/// The longest time between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// The pauses between two attempts.
+const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(250));
 
 impl Moves<'_> {
     /// Creates the route on this side, again and again while it is refused because of itself on the other side.
@@ -37,7 +38,7 @@ impl Moves<'_> {
     ) -> Result<Metadata, SureError> {
         let old = self.names().of(side.other());
         let started = Instant::now();
-        let (mut attempt, mut is_said) = (1, false);
+        let (mut pauses, mut is_said) = (ATTEMPTS.start(), false);
         loop {
             let error = match ensure::create(objects, object, ours).await {
                 Err(SureError::Cluster(error)) => error,
@@ -57,8 +58,7 @@ impl Moves<'_> {
                     route.entry.in_words()
                 ));
             }
-            tokio::time::sleep(ensure::pause(attempt).min(LONGEST_PAUSE)).await;
-            attempt += 1;
+            pauses.pause().await;
         }
     }
 }
