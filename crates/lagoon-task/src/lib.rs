@@ -50,7 +50,7 @@ pub use backoff::{Backoff, Pauses};
 pub use cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
 pub use context::Context;
 pub use environment::{Environment, EnvironmentError, Variable};
-pub use failure::Failure;
+pub use failure::{Failure, FailureContext};
 pub use output::Output;
 pub use payload::PayloadError;
 pub use redaction::Redactor;
