@@ -242,6 +242,7 @@ impl<'a> Switch<'a> {
             copied: Mutex::new(BTreeMap::new()),
             // By chance: what an earlier run has written must not be taken for what this one writes.
             editions: AtomicUsize::new(usize::from(fastrand::u16(..)) << 16),
+            gaps: tokio::sync::Semaphore::new(crate::CONCURRENT_GAPS),
             has_certificates,
         }
     }

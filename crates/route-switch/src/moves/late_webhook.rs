@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::cluster::ensure::{self, SureError};
+use crate::cluster::ensure::SureError;
 use crate::cluster::probe::{holder, host_is_taken};
-use crate::moves::{Moves, Traveller};
+use crate::moves::{MoveError, Moves, Traveller};
 use crate::side::Side;
 use lagoon_task::Backoff;
-use lagoon_task::cluster::{Cause, Metadata, Objects};
+use lagoon_task::cluster::Cause;
 
 /// How long a webhook may go on naming the deleted route before its refusal counts.
 const NOTICES_WITHIN: Duration = Duration::from_secs(30);
@@ -25,41 +24,44 @@ const SHORTLY: Duration = Duration::from_secs(1);
 const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// The pauses between two attempts.
-const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(250));
+const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(250));
 
 impl Moves<'_> {
-    /// Creates the route on this side, again and again while it is refused because of itself on the other side.
-    pub(crate) async fn create_past_webhook(
-        &self,
-        route: &Traveller,
-        side: Side,
-        (objects, object): (&Objects<'_>, &Value),
-        ours: &(dyn Fn(&Value) -> bool + Sync),
-    ) -> Result<Metadata, SureError> {
+    /// Creates the route on this side. One that is on neither side is created again and again while it is refused because
+    /// of itself on the other side.
+    pub(crate) async fn create_past_webhook(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        if route.place.holds_name_at(side.other()) {
+            return self.create(route, side).await;
+        }
         let old = self.names().of(side.other());
         let started = Instant::now();
         let (mut pauses, mut is_said) = (ATTEMPTS.start(), false);
         loop {
-            let error = match ensure::create(objects, object, ours).await {
-                Err(SureError::Cluster(error)) => error,
-                other => return other,
-            };
-            let patience = match error.cause() {
-                Cause::Denied(words) => patience(words, old, &route.entry.name),
-                _ => Duration::ZERO,
-            };
+            let Err(error) = self.create(route, side).await else { return Ok(()) };
+            let patience = denied(&error).map_or(Duration::ZERO, |words| patience(words, old, &route.entry.name));
             if started.elapsed() >= patience {
-                return Err(error.into());
+                return Err(error);
             }
             if started.elapsed() >= SAY_AFTER && !is_said {
                 is_said = true;
-                self.caller.say(&format!(
+                self.caller.step(&format!(
                     "Waiting until the cluster's admission webhook notices that {} is deleted in namespace \"{old}\".",
                     route.entry.in_words()
                 ));
             }
             pauses.pause().await;
         }
+    }
+}
+
+/// The words of a webhook or a policy that refused.
+pub(crate) fn denied(error: &MoveError) -> Option<&str> {
+    match error {
+        MoveError::Sure(SureError::Cluster(error)) => match error.cause() {
+            Cause::Denied(words) => Some(words),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -107,6 +107,8 @@ pub(crate) struct Moves<'a> {
     /// Secrets that this run has copied.
     pub(crate) copied: Mutex<BTreeMap<(Side, String), Copied>>,
     pub(crate) editions: AtomicUsize,
+    /// One permit for each route that may be offline at once.
+    pub(crate) gaps: tokio::sync::Semaphore,
     /// Whether there may be Certificates in either namespace.
     pub(crate) has_certificates: bool,
 }

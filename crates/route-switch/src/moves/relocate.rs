@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::cluster::ensure::{self, SureError};
 use crate::cluster::probe::host_is_taken;
 use crate::journal::{RouteEntry, SecretEntry, SecretWay};
+use crate::moves::late_webhook::denied;
 use crate::moves::{MoveError, Moves, Traveller, belongs};
 use crate::plan::manifest;
 use crate::route::{Acceptance, kind_named};
@@ -59,7 +60,7 @@ impl Moves<'_> {
     }
 
     pub(crate) async fn create_and_see_accepted(&self, route: &mut Traveller, to: Side) -> Result<(), MoveError> {
-        self.create(route, to).await?;
+        self.create_past_webhook(route, to).await?;
         self.accepted_or_taken_back(route, to).await
     }
 
@@ -67,11 +68,13 @@ impl Moves<'_> {
     /// webhook notices the delete late. A refusal then puts the route back where it was.
     pub(crate) async fn delete_then_create(&self, route: &mut Traveller, to: Side) -> Result<(), MoveError> {
         let from = to.other();
+        // Routes that were to overlap come here too when the cluster has changed its mind.
+        let _gap = self.gaps.acquire().await;
         if self.delete(route, from).await? == Deleted::Terminating {
             ensure::until_gone(&self.objects(&route.entry.kind, from)?, &route.entry.name).await?;
         }
         let Err(refused) = self.create_and_see_accepted(route, to).await else { return Ok(()) };
-        match self.create(route, from).await {
+        match self.create_past_webhook(route, from).await {
             Ok(()) => Err(refused),
             Err(back) => Err(MoveError::Offline {
                 route: route.entry.in_words(),
@@ -87,11 +90,7 @@ impl Moves<'_> {
         let object = self.object_for(&route.entry, side);
         let home = route.entry.home;
         let ours = |existing: &Value| belongs(&Metadata::of(existing), home, side, &self.switch);
-        let created = if route.place.holds_name_at(side.other()) {
-            ensure::create(&objects, &object, &ours).await?
-        } else {
-            self.create_past_webhook(route, side, (&objects, &object), &ours).await?
-        };
+        let created = ensure::create(&objects, &object, &ours).await?;
         *route.place.at.of_mut(side) = Some(created);
         Ok(())
     }
@@ -262,13 +261,7 @@ fn verdict(wanted: &[Acceptance], found: &[Acceptance]) -> Verdict {
 }
 
 pub(crate) fn is_host_taken(error: &MoveError) -> bool {
-    match error {
-        MoveError::Sure(SureError::Cluster(error)) => match error.cause() {
-            Cause::Denied(words) => host_is_taken(words),
-            _ => false,
-        },
-        _ => false,
-    }
+    denied(error).is_some_and(host_is_taken)
 }
 
 #[cfg(test)]
