@@ -63,22 +63,47 @@ impl fmt::Display for ObjectName {
 pub enum ClusterError {
     /// Creating an object.
     #[error("{object} could not be created: {cause}")]
-    Create { object: ObjectName, cause: Cause },
+    Create {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Reading an object.
     #[error("{object} could not be read: {cause}")]
-    Read { object: ObjectName, cause: Cause },
+    Read {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Watching an object.
     #[error("{object} could not be watched: {cause}")]
-    Watch { object: ObjectName, cause: Cause },
+    Watch {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Changing an object.
     #[error("{object} could not be changed: {cause}")]
-    Change { object: ObjectName, cause: Cause },
+    Change {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Deleting an object.
     #[error("{object} could not be deleted: {cause}")]
-    Delete { object: ObjectName, cause: Cause },
+    Delete {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Listing the objects of a kind.
     #[error("The list of {kind} objects in namespace \"{}\" could not be read: {cause}", escape(.namespace))]
-    List { kind: String, namespace: String, cause: Cause },
+    List {
+        kind: String,
+        namespace: String,
+        #[source]
+        cause: Cause,
+    },
 }
 
 impl ClusterError {

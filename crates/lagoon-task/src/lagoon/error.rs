@@ -226,13 +226,24 @@ fn unended(sentence: &str) -> &str {
 pub enum LagoonApiError {
     /// A query of the task's own.
     #[error("Lagoon could not be asked: {cause}.")]
-    Query { cause: ApiCause },
+    Query {
+        #[source]
+        cause: ApiCause,
+    },
     /// A mutation of the task's own.
     #[error("Lagoon could not be told: {cause}.")]
-    Mutation { cause: ApiCause },
+    Mutation {
+        #[source]
+        cause: ApiCause,
+    },
     /// Reading an environment.
     #[error("The environment \"{}\" of project \"{}\" could not be read: {cause}.", escape(.name), escape(.project))]
-    Environment { project: String, name: String, cause: ApiCause },
+    Environment {
+        project: String,
+        name: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// There is no such environment.
     #[error(
         "There is no environment \"{}\" in project \"{}\", or the task's key may not see it.", escape(.name),
@@ -244,16 +255,31 @@ pub enum LagoonApiError {
         "The variables of environment \"{}\" of project \"{}\" could not be read: {cause}.", escape(.environment),
         escape(.project)
     )]
-    Variables { project: String, environment: String, cause: ApiCause },
+    Variables {
+        project: String,
+        environment: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// Setting a variable.
     #[error(
         "The variable \"{}\" of environment \"{}\" of project \"{}\" could not be set: {cause}.", escape(.variable),
         escape(.environment), escape(.project)
     )]
-    SetVariable { project: String, environment: String, variable: String, cause: ApiCause },
+    SetVariable {
+        project: String,
+        environment: String,
+        variable: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// Uploading files.
     #[error("The files could not be uploaded to task {task}: {cause}.")]
-    Upload { task: i64, cause: ApiCause },
+    Upload {
+        task: i64,
+        #[source]
+        cause: ApiCause,
+    },
     /// A file to be uploaded cannot be read.
     #[error("{} could not be read, so nothing was uploaded ({source}).", path.display())]
     File { path: PathBuf, source: std::io::Error },
