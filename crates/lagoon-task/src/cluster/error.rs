@@ -60,6 +60,7 @@ impl fmt::Display for ObjectName {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: the object, and the cause")]
+#[non_exhaustive]
 pub enum ClusterError {
     /// Creating an object.
     #[error("{object} could not be created: {cause}")]
@@ -138,6 +139,7 @@ impl ClusterError {
 /// assert_eq!(cause.to_string(), "the deployer is not allowed to: pods is forbidden");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Cause {
     /// No connection came about, so the request was never sent.
     #[error("the Kubernetes API server could not be reached ({0})")]

@@ -1,5 +1,6 @@
 //! What can go wrong with Lagoon's API and SSH, in words for the person who reads the task's log.
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::output::escape;
 /// assert!(error.to_string().contains("LAGOON_CONFIG_API_HOST is not set"));
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LagoonConnectError {
     /// Lagoon did not set a variable.
     #[error("Lagoon's API cannot be reached: {0} is not set. Lagoon sets it on the pod of an advanced task.")]
@@ -30,13 +32,13 @@ pub enum LagoonConnectError {
     /// The image has no certificate authorities.
     #[error(
         "Lagoon's API cannot be verified: {} holds no usable certificate authorities{}. They belong into the task's \
-         image; without them a token is not sent anywhere.", path.display(), reason(.source.as_ref())
+         image; without them a token is not sent anywhere.", path.display(), reason(.source.as_deref())
     )]
     NoCertificateAuthorities {
         /// The file.
         path: PathBuf,
         /// Why it could not be read; `None` when it holds no certificate.
-        source: Option<rustls::pki_types::pem::Error>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// There is no key.
     #[error(
@@ -74,7 +76,7 @@ pub enum LagoonConnectError {
     UserAgent,
 }
 
-fn reason(source: Option<&rustls::pki_types::pem::Error>) -> String {
+fn reason(source: Option<&(dyn StdError + Send + Sync)>) -> String {
     source.map(|source| format!(" ({source})")).unwrap_or_default()
 }
 
@@ -89,6 +91,7 @@ fn reason(source: Option<&rustls::pki_types::pem::Error>) -> String {
 /// assert_eq!(error.to_string(), says);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SshError {
     /// No SSH connection came about.
     #[error("Lagoon's SSH at {endpoint} could not be reached ({detail}).")]
@@ -190,6 +193,7 @@ pub enum SshError {
 /// assert_eq!(error.to_string(), "no token could be had: There is no command to run in the environment");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// SSH failed.
     #[error("no token could be had: {}", unended(&.0.to_string()))]
@@ -223,6 +227,7 @@ fn unended(sentence: &str) -> &str {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: what was asked for, and the cause")]
+#[non_exhaustive]
 pub enum LagoonApiError {
     /// A query of the task's own.
     #[error("Lagoon could not be asked: {cause}.")]
@@ -297,6 +302,7 @@ pub enum LagoonApiError {
 /// assert_eq!(cause.to_string(), "Lagoon refused it: Unauthorized: You don't have permission");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ApiCause {
     /// There is no token.
     #[error(transparent)]
