@@ -28,7 +28,7 @@ pub enum ControllerError {
     },
     /// Signals cannot be received.
     #[error("The controller cannot start: it cannot receive signals ({0}).")]
-    Signals(io::Error),
+    Signals(#[source] io::Error),
     /// Another replica may act now.
     #[error("The Lease was lost: another replica may act now. It continues the switches that were under way.")]
     LeaseLost,

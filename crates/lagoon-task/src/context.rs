@@ -98,7 +98,7 @@ impl Context {
         payload::decode(self.environment.payload.as_deref())
     }
 
-    /// The arguments of a task that a user has started, as a struct made by [`arguments!`](crate::arguments).
+    /// The arguments of a task that a user has started, as a struct made by [`arguments!`](crate::arguments!).
     /// [`Definition::run`](crate::Definition::run) has them read already.
     ///
     /// ```

@@ -22,6 +22,7 @@ const LONGEST_TIMEOUT: u64 = 24 * 60 * 60;
 /// }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Environment {
     /// `NAMESPACE`: the namespace that the task's pod runs in.
     pub namespace: String,
@@ -86,7 +87,7 @@ impl fmt::Debug for Variable {
 /// Everything that is missing or wrong in a task's environment, in one sentence. Values are never shown.
 ///
 /// ```
-/// let error = lagoon_task::EnvironmentError { problems: vec!["NAMESPACE is not set".to_owned()] };
+/// let error = lagoon_task::Environment::from_lookup(|_| None).unwrap_err();
 /// assert!(error.to_string().contains("NAMESPACE is not set"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +96,7 @@ impl fmt::Debug for Variable {
      if the site has variables of these names, remove them, otherwise tell your Lagoon administrator.",
     problems.join("; ")
 )]
+#[non_exhaustive]
 pub struct EnvironmentError {
     /// One entry a variable, each beginning with the variable's name.
     pub problems: Vec<String>,

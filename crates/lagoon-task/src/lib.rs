@@ -26,7 +26,7 @@
 //! `IMAGE --definition` prints what makes it known to Lagoon. A task that Lagoon starts itself, with a payload of its
 //! own, has no definition: it begins with [`run`].
 //!
-//! What a signature of this crate names of other crates is re-exported: [`kube`], [`k8s_openapi`], [`serde_json`].
+//! What a signature of this crate names of other crates is re-exported: [`kube`], [`k8s_openapi`], [`serde`], [`serde_json`].
 
 pub mod arguments;
 mod backoff;
@@ -57,4 +57,4 @@ pub use redaction::Redactor;
 pub use report::ReportError;
 pub use run::run;
 pub use service_command::{ServiceCommand, ServiceCommandError};
-pub use {k8s_openapi, kube, serde_json};
+pub use {k8s_openapi, kube, serde, serde_json};

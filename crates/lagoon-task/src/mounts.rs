@@ -13,7 +13,7 @@ const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
 /// The mounts of a task's pod.
 ///
 /// ```
-/// use lagoon_mounts::Mounts;
+/// use lagoon_task::mounts::Mounts;
 ///
 /// let mounts = Mounts::below("/");
 /// if let Some(file) = mounts.termination_log() {
@@ -28,13 +28,14 @@ pub struct Mounts {
 /// The deployer's token and the certificate authority of the API server it is for.
 ///
 /// ```
-/// use lagoon_mounts::Mounts;
+/// use lagoon_task::mounts::Mounts;
 ///
 /// if let Ok(credentials) = Mounts::below("/").credentials() {
 ///     println!("the token is in {}", credentials.token.display());
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Credentials {
     /// The file with the token. The kubelet replaces it before the token expires.
     pub token: PathBuf,
@@ -51,6 +52,7 @@ pub struct Credentials {
 /// assert!(places[0].starts_with("/nowhere/var/run/secrets"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CredentialsError {
     /// Neither place holds a token.
     #[error(
@@ -68,7 +70,7 @@ impl Mounts {
     /// The mounts below `root`: `/` in a pod, a folder laid out like it in a test.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// let in_a_pod = Mounts::below("/");
     /// ```
@@ -79,7 +81,7 @@ impl Mounts {
     /// The deployer's credentials: the service account's, else the legacy mount's. A token without characters is none.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// let missing = Mounts::below("/nowhere").credentials().unwrap_err();
     /// assert!(missing.to_string().starts_with("The task has no deployer token"));
@@ -96,7 +98,7 @@ impl Mounts {
     /// The private key for Lagoon's SSH, mounted when the task's definition has `projectKeyInjection: true`.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// let key = Mounts::below("/").ssh_key();
     /// assert!(key.ends_with("lagoon/ssh/ssh-privatekey"));
@@ -109,7 +111,7 @@ impl Mounts {
     /// The certificate authorities of the web, in PEM; part of the image.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// let authorities = Mounts::below("/").certificate_authorities();
     /// assert!(authorities.starts_with("/etc/ssl/certs"));
@@ -122,7 +124,7 @@ impl Mounts {
     /// The keys of SSH hosts that are known beforehand, if the image has such a file.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// assert!(Mounts::below("/").known_hosts().starts_with("/etc/ssh"));
     /// ```
@@ -142,7 +144,7 @@ impl Mounts {
     /// The file whose content Kubernetes shows as the container's termination message, if there is one.
     ///
     /// ```
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     ///
     /// assert_eq!(Mounts::below("/nowhere").termination_log(), None);
     /// ```

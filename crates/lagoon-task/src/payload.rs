@@ -34,6 +34,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// assert_eq!(cut_off, PayloadError::NotJson { line: 1, column: 6 });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PayloadError {
     /// There is none.
     #[error(

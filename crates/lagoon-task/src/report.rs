@@ -50,6 +50,7 @@ const LONGEST_LABEL: usize = 63;
 /// assert!(matches!(error, ReportError::Empty));
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// It cannot be written as JSON.
     #[error("The task's result cannot be written as JSON: {0}.")]
@@ -110,17 +111,7 @@ pub(crate) fn without_secrets(result: &impl Serialize, output: &Output) -> Resul
 }
 
 /// Annotates the task's pod with `result`, in one patch.
-///
-/// ```no_run
-/// use lagoon_task::report::annotate;
-/// use lagoon_task::{Context, Failure};
-///
-/// # async fn example(task: &Context) -> Result<(), Failure> {
-/// let (namespace, pod) = (&task.environment.namespace, &task.environment.pod_name);
-/// annotate(task.cluster()?, namespace, pod, &serde_json::json!({ "pages": 3 })).await?;
-/// # Ok(()) }
-/// ```
-pub async fn annotate(
+pub(crate) async fn annotate(
     cluster: &Cluster,
     namespace: &str,
     pod: &str,
@@ -174,35 +165,15 @@ fn unused(fields: &Map<String, Value>, name: String) -> String {
 }
 
 /// Puts the current step on the task's pod, in the background.
-///
-/// ```no_run
-/// use lagoon_task::report::Progress;
-/// use lagoon_task::{Context, Failure};
-///
-/// # async fn example(task: &Context) -> Result<(), Failure> {
-/// let (namespace, pod) = (task.environment.namespace.clone(), task.environment.pod_name.clone());
-/// let progress = Progress::start(task.cluster()?.clone(), namespace, pod);
-/// progress.step("Half way");
-/// # Ok(()) }
-/// ```
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     steps: watch::Sender<String>,
     count: std::sync::atomic::AtomicU32,
 }
 
 impl Progress {
     /// Starts the background work; it ends when the `Progress` is dropped. Must be called on a tokio runtime.
-    ///
-    /// ```no_run
-    /// use lagoon_task::report::Progress;
-    ///
-    /// # async fn example(cluster: &lagoon_task::Cluster) {
-    /// let progress = Progress::start(cluster.clone(), "shop-main".to_owned(), "lagoon-task-a1b2c3".to_owned());
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn start(cluster: Cluster, namespace: String, pod: String) -> Self {
+    pub(crate) fn start(cluster: Cluster, namespace: String, pod: String) -> Self {
         let (steps, mut changes) = watch::channel(String::new());
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -216,13 +187,7 @@ impl Progress {
     }
 
     /// Notes a new step; of several within five seconds the pod gets the last.
-    ///
-    /// ```no_run
-    /// # fn example(progress: &lagoon_task::report::Progress) {
-    /// progress.step("Moved 1 of 3");
-    /// # }
-    /// ```
-    pub fn step(&self, text: &str) {
+    pub(crate) fn step(&self, text: &str) {
         let number = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         self.steps.send_replace(label(number, text));
     }

@@ -1,7 +1,6 @@
 //! One switch from the first look to the last line of the journal.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
@@ -206,7 +205,7 @@ impl<'a> Switch<'a> {
             return Err(abandon(moves, error).await);
         }
         if let Err(error) = moves.copy_companions().await {
-            return Err(abandon(moves, SwitchError::Undone { cause: error.to_string() }).await);
+            return Err(abandon(moves, SwitchError::Undone { cause: Box::new(error) }).await);
         }
         if self.caller.is_stopping() {
             return Err(abandon(moves, SwitchError::Stopped).await);
@@ -224,11 +223,11 @@ impl<'a> Switch<'a> {
         let moves = self.moves(journal, book, true);
         let places = match moves.look().await {
             Ok((places, _)) => places,
-            Err(error) => return Err(held(&moves, error.to_string()).await),
+            Err(error) => return Err(held(&moves, error.into()).await),
         };
         match moves.copy_companions().await {
             Ok(()) => self.move_all(moves, places).await,
-            Err(error) => Err(self.undo(moves, &error).await),
+            Err(error) => Err(self.undo(moves, error).await),
         }
     }
 
@@ -250,23 +249,21 @@ impl<'a> Switch<'a> {
     async fn move_all(&self, moves: Moves<'a>, mut places: Places) -> Result<Carried<'a>, SwitchError> {
         for _ in 0..PASSES {
             let errors = moves.pass(Goal::Switched, &places).await;
-            if let Some(error) = errors.first() {
+            if let Some(error) = errors.into_iter().next() {
                 return Err(self.undo(moves, error).await);
             }
-            let (now, routes) = moves.look().await.map_err(|error| not_ended(&error.into()))?;
+            let (now, routes) = moves.look().await.map_err(|error| not_ended(error.into()))?;
             places = now;
             if unsettled(&moves, &places, Goal::Switched).is_empty() {
-                moves.clean_up(&routes).await.map_err(|error| not_ended(&error))?;
-                return end(moves).await.map_err(|error| not_ended(&error));
+                moves.clean_up(&routes).await.map_err(not_ended)?;
+                return end(moves).await.map_err(not_ended);
             }
         }
-        let cause = "somebody else keeps changing the routes".to_owned();
-        Err(told(&moves, cause, &places))
+        Err(told(&moves, MoveError::KeepsChanging, &places))
     }
 
     /// Moves everything back.
-    async fn undo(&self, moves: Moves<'a>, cause: &MoveError) -> SwitchError {
-        let cause = cause.to_string();
+    async fn undo(&self, moves: Moves<'a>, cause: MoveError) -> SwitchError {
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
         let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
         for error in moves.pass(Goal::AsBefore, &places).await {
@@ -274,7 +271,7 @@ impl<'a> Switch<'a> {
         }
         let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
         if unsettled(&moves, &places, Goal::AsBefore).is_empty() {
-            abandon(moves, SwitchError::Undone { cause }).await
+            abandon(moves, SwitchError::Undone { cause: Box::new(cause) }).await
         } else {
             told(&moves, cause, &places)
         }
@@ -304,8 +301,8 @@ fn unfinished(head: &Head) -> SwitchError {
     }
 }
 
-fn not_ended(error: &MoveError) -> SwitchError {
-    SwitchError::NotEnded { cause: error.to_string() }
+fn not_ended(cause: MoveError) -> SwitchError {
+    SwitchError::NotEnded { cause: Box::new(cause) }
 }
 
 /// The last line of the journal but one.
@@ -327,7 +324,7 @@ async fn abandon(moves: Moves<'_>, error: SwitchError) -> SwitchError {
     .await;
     match undone {
         Ok(()) | Err(MoveError::Journal(JournalError::Taken { .. })) => error,
-        Err(failed) => SwitchError::Prepared(failed.to_string()),
+        Err(failed) => SwitchError::Prepared(Box::new(failed)),
     }
 }
 
@@ -340,12 +337,16 @@ fn unsettled(moves: &Moves<'_>, places: &Places, goal: Goal) -> Vec<usize> {
 }
 
 /// An interrupted switch could not be gone on with.
-fn still_unended(error: impl Display) -> SwitchError {
-    SwitchError::Unended { cause: error.to_string(), offline: Vec::new(), elsewhere: Vec::new() }
+fn still_unended(error: JournalError) -> SwitchError {
+    unended(error.into(), Vec::new(), Vec::new())
+}
+
+fn unended(cause: MoveError, offline: Vec<String>, elsewhere: Vec<String>) -> SwitchError {
+    SwitchError::Unended { cause: Box::new(cause), offline, elsewhere, unseen: Vec::new() }
 }
 
 /// Says of every route where it is.
-fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
+fn told(moves: &Moves<'_>, cause: MoveError, places: &Places) -> SwitchError {
     let (mut offline, mut elsewhere) = (Vec::new(), Vec::new());
     for route in &moves.book().routes {
         match whereabouts(moves, route, places) {
@@ -353,7 +354,7 @@ fn told(moves: &Moves<'_>, cause: String, places: &Places) -> SwitchError {
             None => offline.push(route.in_words()),
         }
     }
-    SwitchError::Unended { cause, offline, elsewhere }
+    unended(cause, offline, elsewhere)
 }
 
 /// The namespaces that the route is in.
@@ -365,7 +366,7 @@ fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option
 }
 
 /// The active side cannot be looked at, because the rights there are gone: does what can be done on the own side.
-async fn held(moves: &Moves<'_>, cause: String) -> SwitchError {
+async fn held(moves: &Moves<'_>, cause: MoveError) -> SwitchError {
     if let Ok(routes) = moves.look_at(Side::Standby).await {
         let mut places = Places::default();
         places.add(Side::Standby, &routes);
@@ -377,21 +378,20 @@ async fn held(moves: &Moves<'_>, cause: String) -> SwitchError {
 }
 
 /// Says what is seen in the namespaces that can be looked at.
-async fn told_as_far_as_seen(moves: &Moves<'_>, cause: String) -> SwitchError {
+async fn told_as_far_as_seen(moves: &Moves<'_>, cause: MoveError) -> SwitchError {
     let mut places = Places::default();
     let mut unseen = Vec::new();
     for side in Side::BOTH {
         match moves.look_at(side).await {
             Ok(routes) => places.add(side, &routes),
-            Err(_) => unseen.push(moves.names().of(side).as_str()),
+            Err(_) => unseen.push(moves.names().of(side).clone()),
         }
     }
     if unseen.is_empty() {
         return told(moves, cause, &places);
     }
-    let cause = format!("{cause}; and namespace {} could not be looked at", unseen.join(" and "));
     let seen =
         |route: &RouteEntry| whereabouts(moves, route, &places).map(|sides| format!("{} in {sides}", route.in_words()));
     let elsewhere = moves.book().routes.iter().filter_map(seen).collect();
-    SwitchError::Unended { cause, offline: Vec::new(), elsewhere }
+    SwitchError::Unended { cause: Box::new(cause), offline: Vec::new(), elsewhere, unseen }
 }

@@ -2,6 +2,7 @@
 
 use crate::cluster::ensure::SureError;
 use crate::journal::{Holder, JournalError};
+use crate::moves::MoveError;
 use crate::plan::Problem;
 use lagoon_task::cluster::ClusterError;
 use lagoon_task::output::escape;
@@ -54,7 +55,7 @@ pub enum SwitchError {
         "The switch has not begun to move routes, and every route is where it was, but what it had prepared could not be \
          removed again: {0}. Run the task again: it is safe and goes on from here."
     )]
-    Prepared(String),
+    Prepared(#[source] Box<MoveError>),
     /// A route could not be moved; everything is as it was.
     #[error(
         "The switch was undone because {cause}. All routes are back where they were: nothing has changed. Remove the \
@@ -62,17 +63,21 @@ pub enum SwitchError {
     )]
     Undone {
         /// What failed first.
-        cause: String,
+        #[source]
+        cause: Box<MoveError>,
     },
     /// A route could not be moved, and not everything could be put back.
-    #[error("{}", unfinished(.cause, .offline, .elsewhere))]
+    #[error("{}", unfinished(.cause, .unseen, .offline, .elsewhere))]
     Unended {
         /// What failed first.
-        cause: String,
+        #[source]
+        cause: Box<MoveError>,
         /// The routes that are nowhere, in words; their manifests are in the journal.
         offline: Vec<String>,
         /// Where the other routes are, in words; empty when that could not be told.
         elsewhere: Vec<String>,
+        /// The namespaces that could not be looked at.
+        unseen: Vec<String>,
     },
     /// All routes have moved, and something after that failed.
     #[error(
@@ -81,7 +86,8 @@ pub enum SwitchError {
     )]
     NotEnded {
         /// What failed.
-        cause: String,
+        #[source]
+        cause: Box<MoveError>,
     },
 }
 
@@ -117,8 +123,12 @@ fn problems(problems: &[Problem]) -> String {
     format!("The switch cannot be carried out, for {reasons}:\n{}{NOTHING}", bullets(problems))
 }
 
-fn unfinished(cause: &str, offline: &[String], elsewhere: &[String]) -> String {
-    let mut parts = vec![format!("The switch is not finished: {cause}.")];
+fn unfinished(cause: &MoveError, unseen: &[String], offline: &[String], elsewhere: &[String]) -> String {
+    let unseen = match unseen {
+        [] => String::new(),
+        unseen => format!("; and namespace {} could not be looked at", unseen.join(" and ")),
+    };
+    let mut parts = vec![format!("The switch is not finished: {cause}{unseen}.")];
     if !offline.is_empty() {
         let title =
             "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):";

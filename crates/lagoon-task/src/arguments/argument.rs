@@ -32,7 +32,7 @@ impl ArgumentType {
     }
 }
 
-/// One argument of a task, to be put after a field in [`arguments!`](crate::arguments).
+/// One argument of a task, to be put after a field in [`arguments!`](crate::arguments!).
 ///
 /// ```
 /// use lagoon_task::Argument;
@@ -68,7 +68,7 @@ impl Argument {
     /// A text. `display_name` is what the user sees beside the field.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Argument {
     /// A number.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Argument {
     /// The name of one of the project's environments.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Argument {
     /// The name of another environment of the project than the one that the task runs in.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -167,7 +167,7 @@ impl Argument {
     /// What counts when the user leaves it empty; Lagoon shows it in the form.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -215,7 +215,7 @@ impl Argument {
     /// after "must be".
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -238,7 +238,7 @@ impl Argument {
     /// The value is a secret: it is registered with the task's output and never shown.
     ///
     /// ```
-    /// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+    /// use lagoon_task::{Argument, Output, arguments, arguments::read};
     ///
     /// arguments! {
     ///     #[derive(Debug)]
@@ -258,7 +258,7 @@ impl Argument {
         self
     }
 
-    /// Ties it to a field of the task's struct. [`arguments!`](crate::arguments) does this.
+    /// Ties it to a field of the task's struct. [`arguments!`](crate::arguments!) does this.
     ///
     /// ```
     /// let rows = lagoon_task::Argument::numeric("Rows").for_field::<u32>("rows");

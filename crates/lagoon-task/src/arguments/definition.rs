@@ -22,6 +22,7 @@ use crate::run;
 /// # Ok::<(), lagoon_task::arguments::DefinitionError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Permission {
     /// Everyone in the project.
     Guest,
@@ -74,6 +75,7 @@ pub struct Definition {
 /// assert_eq!(error, DefinitionError::Faults(vec!["it has no name".to_owned()]));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DefinitionError {
     /// The task's author has to put this right.
     #[error("The task is not defined as it should be: {}. Please tell its author.", .0.join("; "))]
@@ -180,7 +182,7 @@ impl Definition {
     }
 
     /// Runs the task as [`run`](crate::run) does, with its arguments as a struct made by
-    /// [`arguments!`](crate::arguments), or `()`. Arguments that do not fit end it before it begins.
+    /// [`arguments!`](crate::arguments!), or `()`. Arguments that do not fit end it before it begins.
     ///
     /// One more command-line argument is known: `--definition` prints the mutation, and needs no pod.
     ///

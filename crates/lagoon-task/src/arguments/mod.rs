@@ -1,6 +1,6 @@
 //! The arguments of a task that a user starts: defined once, for Lagoon's form and for the task.
 //!
-//! Lagoon hands a task its arguments as a map of texts. With [`arguments!`](crate::arguments) they become a struct of
+//! Lagoon hands a task its arguments as a map of texts. With [`arguments!`](crate::arguments!) they become a struct of
 //! the task's own; everything that does not fit is told at once, in the words of the form. [`Definition`] prints the
 //! same arguments as the mutation that makes the task known to Lagoon.
 
@@ -20,7 +20,7 @@ use crate::payload::{self, PayloadError};
 /// Of a value that does not fit at most this many characters are shown.
 const SHOWN: usize = 40;
 
-/// A struct of a task's arguments, made by [`arguments!`](crate::arguments).
+/// A struct of a task's arguments, made by [`arguments!`](crate::arguments!).
 ///
 /// ```
 /// use lagoon_task::{Argument, TypedArguments, arguments};
@@ -117,6 +117,7 @@ macro_rules! arguments {
 /// assert_eq!(misfits, ["\"Who is greeted\" is missing"]);
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArgumentsError {
     /// The payload is not a map of arguments.
     #[error(transparent)]
@@ -133,7 +134,7 @@ pub enum ArgumentsError {
 /// secret arguments are registered with `output`.
 ///
 /// ```
-/// use lagoon_task::{Argument, Output, arguments, task::arguments::read};
+/// use lagoon_task::{Argument, Output, arguments, arguments::read};
 ///
 /// arguments! {
 ///     #[derive(Debug)]

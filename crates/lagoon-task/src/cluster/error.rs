@@ -60,25 +60,51 @@ impl fmt::Display for ObjectName {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: the object, and the cause")]
+#[non_exhaustive]
 pub enum ClusterError {
     /// Creating an object.
     #[error("{object} could not be created: {cause}")]
-    Create { object: ObjectName, cause: Cause },
+    Create {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Reading an object.
     #[error("{object} could not be read: {cause}")]
-    Read { object: ObjectName, cause: Cause },
+    Read {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Watching an object.
     #[error("{object} could not be watched: {cause}")]
-    Watch { object: ObjectName, cause: Cause },
+    Watch {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Changing an object.
     #[error("{object} could not be changed: {cause}")]
-    Change { object: ObjectName, cause: Cause },
+    Change {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Deleting an object.
     #[error("{object} could not be deleted: {cause}")]
-    Delete { object: ObjectName, cause: Cause },
+    Delete {
+        object: ObjectName,
+        #[source]
+        cause: Cause,
+    },
     /// Listing the objects of a kind.
     #[error("The list of {kind} objects in namespace \"{}\" could not be read: {cause}", escape(.namespace))]
-    List { kind: String, namespace: String, cause: Cause },
+    List {
+        kind: String,
+        namespace: String,
+        #[source]
+        cause: Cause,
+    },
 }
 
 impl ClusterError {
@@ -113,6 +139,7 @@ impl ClusterError {
 /// assert_eq!(cause.to_string(), "the deployer is not allowed to: pods is forbidden");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Cause {
     /// No connection came about, so the request was never sent.
     #[error("the Kubernetes API server could not be reached ({0})")]

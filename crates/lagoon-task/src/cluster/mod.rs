@@ -11,6 +11,7 @@ mod objects;
 mod retry;
 mod watch;
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,6 +65,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// }
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// There is no token.
     #[error(transparent)]
@@ -77,7 +79,7 @@ pub enum ConnectError {
         /// The file.
         path: PathBuf,
         /// Why it could not be read.
-        source: rustls::pki_types::pem::Error,
+        source: Box<dyn StdError + Send + Sync>,
     },
     /// It holds no certificate that can be used.
     #[error(
@@ -123,7 +125,7 @@ impl Cluster {
     /// pass and is safe to repeat, for up to [`PATIENCE`], and says so in the log. `user_agent` shows in audit logs.
     ///
     /// ```no_run
-    /// use lagoon_mounts::Mounts;
+    /// use lagoon_task::mounts::Mounts;
     /// use lagoon_task::{Cluster, Environment, Failure, Output};
     ///
     /// # async fn example() -> Result<(), Failure> {
@@ -242,7 +244,7 @@ fn config(environment: &Environment, certificate_authority: PathBuf) -> Result<k
     let path = certificate_authority.clone();
     let certificates = CertificateDer::pem_file_iter(&certificate_authority)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|source| ConnectError::NoCertificateAuthority { path: path.clone(), source })?;
+        .map_err(|source| ConnectError::NoCertificateAuthority { path: path.clone(), source: source.into() })?;
     if certificates.is_empty() {
         return Err(ConnectError::BadCertificateAuthority { path });
     }

@@ -68,6 +68,7 @@ pub struct LagoonApi {
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scope {
     /// Builds.
     Build,
@@ -283,9 +284,9 @@ impl LagoonApi {
     ///
     /// ```no_run
     /// # async fn example(task: lagoon_task::Context) -> Result<(), lagoon_task::Failure> {
-    /// use lagoon_task::lagoon::RemoteCommand;
+    /// use lagoon_task::lagoon::{LagoonApi, RemoteCommand};
     ///
-    /// let api = LagoonApi::connect(task)?;
+    /// let api = LagoonApi::connect(&task)?;
     /// let environment = api.environment("shop", "main").await?;
     /// let exit = api.run_command(&environment, &RemoteCommand::new("drush cache:rebuild")).await?;
     /// task.say(format!("drush ended with {exit}."));

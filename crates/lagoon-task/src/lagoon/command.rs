@@ -53,6 +53,7 @@ pub enum Source {
 /// assert_eq!(RemoteExit::Signal("KILL".to_owned()).to_string(), "signal KILL");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RemoteExit {
     /// With an exit code. Lagoon has 254 for a command that it could not start.
     Code(u32),

@@ -1,5 +1,6 @@
 //! What can go wrong with Lagoon's API and SSH, in words for the person who reads the task's log.
 
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::output::escape;
 /// assert!(error.to_string().contains("LAGOON_CONFIG_API_HOST is not set"));
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LagoonConnectError {
     /// Lagoon did not set a variable.
     #[error("Lagoon's API cannot be reached: {0} is not set. Lagoon sets it on the pod of an advanced task.")]
@@ -30,13 +32,13 @@ pub enum LagoonConnectError {
     /// The image has no certificate authorities.
     #[error(
         "Lagoon's API cannot be verified: {} holds no usable certificate authorities{}. They belong into the task's \
-         image; without them a token is not sent anywhere.", path.display(), reason(.source.as_ref())
+         image; without them a token is not sent anywhere.", path.display(), reason(.source.as_deref())
     )]
     NoCertificateAuthorities {
         /// The file.
         path: PathBuf,
         /// Why it could not be read; `None` when it holds no certificate.
-        source: Option<rustls::pki_types::pem::Error>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
     /// There is no key.
     #[error(
@@ -74,7 +76,7 @@ pub enum LagoonConnectError {
     UserAgent,
 }
 
-fn reason(source: Option<&rustls::pki_types::pem::Error>) -> String {
+fn reason(source: Option<&(dyn StdError + Send + Sync)>) -> String {
     source.map(|source| format!(" ({source})")).unwrap_or_default()
 }
 
@@ -89,6 +91,7 @@ fn reason(source: Option<&rustls::pki_types::pem::Error>) -> String {
 /// assert_eq!(error.to_string(), says);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SshError {
     /// No SSH connection came about.
     #[error("Lagoon's SSH at {endpoint} could not be reached ({detail}).")]
@@ -190,6 +193,7 @@ pub enum SshError {
 /// assert_eq!(error.to_string(), "no token could be had: There is no command to run in the environment");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// SSH failed.
     #[error("no token could be had: {}", unended(&.0.to_string()))]
@@ -223,16 +227,28 @@ fn unended(sentence: &str) -> &str {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields are the same in each variant: what was asked for, and the cause")]
+#[non_exhaustive]
 pub enum LagoonApiError {
     /// A query of the task's own.
     #[error("Lagoon could not be asked: {cause}.")]
-    Query { cause: ApiCause },
+    Query {
+        #[source]
+        cause: ApiCause,
+    },
     /// A mutation of the task's own.
     #[error("Lagoon could not be told: {cause}.")]
-    Mutation { cause: ApiCause },
+    Mutation {
+        #[source]
+        cause: ApiCause,
+    },
     /// Reading an environment.
     #[error("The environment \"{}\" of project \"{}\" could not be read: {cause}.", escape(.name), escape(.project))]
-    Environment { project: String, name: String, cause: ApiCause },
+    Environment {
+        project: String,
+        name: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// There is no such environment.
     #[error(
         "There is no environment \"{}\" in project \"{}\", or the task's key may not see it.", escape(.name),
@@ -244,16 +260,31 @@ pub enum LagoonApiError {
         "The variables of environment \"{}\" of project \"{}\" could not be read: {cause}.", escape(.environment),
         escape(.project)
     )]
-    Variables { project: String, environment: String, cause: ApiCause },
+    Variables {
+        project: String,
+        environment: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// Setting a variable.
     #[error(
         "The variable \"{}\" of environment \"{}\" of project \"{}\" could not be set: {cause}.", escape(.variable),
         escape(.environment), escape(.project)
     )]
-    SetVariable { project: String, environment: String, variable: String, cause: ApiCause },
+    SetVariable {
+        project: String,
+        environment: String,
+        variable: String,
+        #[source]
+        cause: ApiCause,
+    },
     /// Uploading files.
     #[error("The files could not be uploaded to task {task}: {cause}.")]
-    Upload { task: i64, cause: ApiCause },
+    Upload {
+        task: i64,
+        #[source]
+        cause: ApiCause,
+    },
     /// A file to be uploaded cannot be read.
     #[error("{} could not be read, so nothing was uploaded ({source}).", path.display())]
     File { path: PathBuf, source: std::io::Error },
@@ -271,6 +302,7 @@ pub enum LagoonApiError {
 /// assert_eq!(cause.to_string(), "Lagoon refused it: Unauthorized: You don't have permission");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ApiCause {
     /// There is no token.
     #[error(transparent)]

@@ -198,7 +198,7 @@ fn tls_config(path: PathBuf) -> Result<rustls::ClientConfig, LagoonConnectError>
     let read = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = match read {
         Ok(certificates) => certificates,
-        Err(source) => return Err(LagoonConnectError::NoCertificateAuthorities { path, source: Some(source) }),
+        Err(source) => return Err(LagoonConnectError::NoCertificateAuthorities { path, source: Some(source.into()) }),
     };
     roots.add_parsable_certificates(certificates);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -51,17 +51,7 @@ const DIGITS: usize = 6;
 /// `PRIVATE`, `PWD` or `SALT` in its name is hidden, unless it is a number of fewer than six digits. Of the others a
 /// value is hidden from eight bytes on; from sixteen on where it holds only letters, or only digits and at most two
 /// letters after them, with `.`, `,`, `:`, `/`, `_` or `-` between.
-///
-/// ```
-/// use lagoon_task::redaction::is_secret;
-///
-/// assert!(is_secret("DB_PASSWORD", "hunter2"));
-/// assert!(is_secret("WEBHOOK", "https://chat.example.com/hooks/Zk3v"));
-/// assert!(!is_secret("LAGOON_FEATURE", "enabled"));
-/// assert!(!is_secret("API_TOKEN_HOST", "https://api.example.com"));
-/// ```
-#[must_use]
-pub fn is_secret(name: &str, line: &str) -> bool {
+pub(crate) fn is_secret(name: &str, line: &str) -> bool {
     let line = line.trim();
     if line.len() < SHORTEST || is_common(line) || is_host(line) {
         return false;
@@ -75,15 +65,7 @@ pub fn is_secret(name: &str, line: &str) -> bool {
 
 /// The secrets inside a value that is JSON or an address with a password: each text with the name that it stands under.
 /// A program shows them by themselves.
-///
-/// ```
-/// use lagoon_task::redaction::secrets_inside;
-///
-/// assert_eq!(secrets_inside("DB", "mysql://shop:w0rd%21@mariadb/shop"), ["w0rd%21", "w0rd!"]);
-/// assert_eq!(secrets_inside("KEYS", r#"{"mail": {"password": "hunter2", "host": "mail.example.com"}}"#), ["hunter2"]);
-/// ```
-#[must_use]
-pub fn secrets_inside(name: &str, value: &str) -> Vec<String> {
+pub(crate) fn secrets_inside(name: &str, value: &str) -> Vec<String> {
     let mut secrets = Vec::new();
     if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(value) {
         collect(name, &json, &mut secrets);

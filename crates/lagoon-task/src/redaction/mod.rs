@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use automaton::Search;
-pub use heuristics::{is_secret, secrets_inside};
+pub(crate) use heuristics::{is_secret, secrets_inside};
 pub use stream::SecretStream;
 
 /// What stands in place of a secret.
 ///
 /// ```
-/// use lagoon_task::{Redactor, task::redaction::HIDDEN};
+/// use lagoon_task::{Redactor, redaction::HIDDEN};
 ///
 /// let mut redactor = Redactor::default();
 /// redactor.add("hunter22");
@@ -31,7 +31,7 @@ pub const HIDDEN: &str = "[hidden]";
 /// Secrets shorter than this many bytes are not hidden: they would tear holes into words that are none.
 ///
 /// ```
-/// use lagoon_task::{Redactor, task::redaction::SHORTEST};
+/// use lagoon_task::{Redactor, redaction::SHORTEST};
 ///
 /// let mut redactor = Redactor::default();
 /// assert!(!redactor.add("x".repeat(SHORTEST - 1)));

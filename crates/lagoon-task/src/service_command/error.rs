@@ -24,6 +24,7 @@ use crate::service_command::state::{Ended, Exit, Obstacle, ObstacleKind};
 /// assert_eq!(stopped.sentence(), "The task was asked to stop before the command was run.");
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServiceCommandError {
     /// The payload's `service` is no name of a service.
     #[error(

@@ -1,7 +1,7 @@
 //! Runs a command as Lagoon's standard task does: in a new pod that is made like a service's own.
 //!
 //! [`run`] finds the service's running pod, or its Deployment when none runs; starts a pod like it
-//! ([`service_pod`](crate::service_command::pod)) with the command; shows the command's output as it comes; and removes the pod
+//! (`service_pod`) with the command; shows the command's output as it comes; and removes the pod
 //! when the command has ended, when it takes too long, and when the task is asked to stop. A task that is killed
 //! leaves a pod that goes with the task's own pod, with the next such task, or when its time is up.
 //!
@@ -12,7 +12,7 @@ mod command_pod;
 mod error;
 mod log_cursor;
 mod output;
-pub mod pod;
+mod pod;
 mod running;
 mod source;
 mod start_deadline;
@@ -34,6 +34,7 @@ use crate::environment::is_dns_label;
 use crate::output::escape;
 use command_pod::CommandPod;
 pub use error::ServiceCommandError;
+pub use pod::ServicePodError;
 use pod::{ASKED_FOR_BY_LABEL, NewPod, container_name, pod_name, service_pod};
 pub use state::{Ended, Exit, Obstacle, ObstacleKind};
 

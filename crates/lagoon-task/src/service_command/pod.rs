@@ -8,15 +8,7 @@ use crate::output::escape;
 pub(crate) const ASKED_FOR_BY_LABEL: &str = "task.lagoon.sh/asked-for-by";
 
 /// The label of a service's pods and of its Deployment.
-///
-/// ```
-/// use lagoon_task::Metadata;
-/// use lagoon_task::service_command::pod::SERVICE_LABEL;
-///
-/// let pod = serde_json::json!({ "metadata": { "name": "cli-0", "labels": { "lagoon.sh/service": "cli" } } });
-/// assert_eq!(Metadata::of(&pod).labels[SERVICE_LABEL], "cli");
-/// ```
-pub const SERVICE_LABEL: &str = "lagoon.sh/service";
+pub(crate) const SERVICE_LABEL: &str = "lagoon.sh/service";
 
 /// Names the container that `kubectl` takes when it is told none.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -67,22 +59,8 @@ if [ -x /sbin/tini ]; then set -- /sbin/tini -- "$@"; fi
 exec "$@""#;
 
 /// What the new pod is for.
-///
-/// ```
-/// use lagoon_task::service_command::pod::{NewPod, pod_name};
-///
-/// let (own_pod, own_uid) = ("lagoon-task-1a2b3c", "0b5e");
-/// let new = NewPod {
-///     name: &pod_name(own_pod, 0),
-///     service: "cli",
-///     container: None,
-///     command: "drush status",
-///     seconds: 3600,
-///     owner: (own_pod, own_uid),
-/// };
-/// ```
 #[derive(Debug, Clone, Copy)]
-pub struct NewPod<'a> {
+pub(crate) struct NewPod<'a> {
     /// Its name.
     pub name: &'a str,
     /// The service whose container is wanted.
@@ -100,16 +78,13 @@ pub struct NewPod<'a> {
 /// Why no pod can be made of a service's pod.
 ///
 /// ```
-/// use lagoon_task::service_command::pod::{NewPod, ServicePodError, service_pod};
-/// use serde_json::json;
+/// use lagoon_task::service_command::ServicePodError;
 ///
-/// let php = json!({ "spec": { "containers": [{ "name": "nginx" }, { "name": "php" }] } });
-/// let owner = ("lagoon-task-1a2b3c", "0b5e");
-/// let new = NewPod { name: "x", service: "web", container: None, command: "php -v", seconds: 3600, owner };
-/// assert!(matches!(service_pod(&php, &new), Err(ServicePodError::WhichContainer { .. })));
-/// assert!(service_pod(&php, &NewPod { container: Some("php"), ..new }).is_ok());
+/// let error = ServicePodError::NoContainer { service: "cli".to_owned() };
+/// assert_eq!(error.to_string(), "The pod of service \"cli\" has no container.");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServicePodError {
     /// There is no container in it, so it is no pod.
     #[error("The pod of service \"{}\" has no container.", escape(.service))]
@@ -157,22 +132,7 @@ pub enum ServicePodError {
 ///
 /// The container is the one that [`NewPod::container`] names, else the one with the service's name, else the one that
 /// the annotation `kubectl.kubernetes.io/default-container` names, else the only one.
-///
-/// ```
-/// use lagoon_task::service_command::pod::{NewPod, service_pod};
-/// use serde_json::json;
-///
-/// let cli = json!({ "spec": { "nodeName": "node-1", "containers": [{
-///     "name": "cli", "image": "registry.example/shop/cli", "env": [{ "name": "A", "value": "1" }],
-/// }]}});
-/// let owner = ("lagoon-task-1a2b3c", "0b5e");
-/// let new = NewPod { name: "x", service: "cli", container: None, command: "drush status", seconds: 3600, owner };
-/// let pod = service_pod(&cli, &new).unwrap();
-/// assert_eq!(pod["spec"]["containers"][0]["env"], json!([{ "name": "A", "value": "1" }]));
-/// assert_eq!(pod["spec"]["containers"][0]["command"][4], "drush status");
-/// assert_eq!(pod["spec"].get("nodeName"), None);
-/// ```
-pub fn service_pod(source: &Value, new: &NewPod<'_>) -> Result<Value, ServicePodError> {
+pub(crate) fn service_pod(source: &Value, new: &NewPod<'_>) -> Result<Value, ServicePodError> {
     // A Deployment has a template of a pod where a Pod has itself.
     let template = source.pointer("/spec/template").unwrap_or(source);
     let mut spec = template["spec"].as_object().cloned().unwrap_or_default();
@@ -221,15 +181,7 @@ pub(crate) fn container_name(pod: &Value) -> &str {
 
 /// A name for the pod of a task's first, second, ... command, from that of the task's own pod and the number of commands
 /// before: the same whenever it is asked for, and not too long.
-///
-/// ```
-/// use lagoon_task::service_command::pod::pod_name;
-///
-/// assert_eq!(pod_name("lagoon-task-1a2b3c", 0), "lagoon-task-1a2b3c-command");
-/// assert_eq!(pod_name("lagoon-task-1a2b3c", 1), "lagoon-task-1a2b3c-command-2");
-/// ```
-#[must_use]
-pub fn pod_name(own: &str, before: u32) -> String {
+pub(crate) fn pod_name(own: &str, before: u32) -> String {
     let ending = if before == 0 { "-command".to_owned() } else { format!("-command-{}", u64::from(before) + 1) };
     // The longest name of an object, as Kubernetes has it.
     let own = &own[..own.floor_char_boundary(253 - ending.len())];

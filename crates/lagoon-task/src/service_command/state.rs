@@ -93,6 +93,7 @@ pub struct Obstacle {
 /// assert!(error.to_string().contains("the cluster has no node with room for its pod"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ObstacleKind {
     /// No node has room for it, or none fits.
     NoNode,
@@ -122,6 +123,7 @@ pub enum ObstacleKind {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// Its container ended.
     Exited(Exit),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::journal::Damage;
 use lagoon_task::cluster::{Cause, ObjectName};
 
 fn object() -> ObjectName {
@@ -23,9 +24,17 @@ fn problem(number: u8) -> Problem {
     Problem::new(format!("Ingress \"r{number}\""), "it is broken", "Mend it")
 }
 
+/// In words: Ingress "www" in namespace "shop-main" was changed by somebody else meanwhile.
+fn why() -> MoveError {
+    MoveError::Sure(SureError::Changed { object: object() })
+}
+
+fn list(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&text| text.to_owned()).collect()
+}
+
 fn unended(offline: &[&str], elsewhere: &[&str]) -> SwitchError {
-    let list = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-    SwitchError::Unended { cause: "why".to_owned(), offline: list(offline), elsewhere: list(elsewhere) }
+    SwitchError::Unended { cause: why().into(), offline: list(offline), elsewhere: list(elsewhere), unseen: Vec::new() }
 }
 
 #[test]
@@ -76,18 +85,20 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
             "The task was stopped before it had moved a route. Nothing has changed. Running the task again is safe.",
         ),
         (
-            SwitchError::Prepared("why".to_owned()),
+            SwitchError::Prepared(why().into()),
             "The switch has not begun to move routes, and every route is where it was, but what it had prepared could not \
-             be removed again: why. Run the task again: it is safe and goes on from here.",
+             be removed again: Ingress \"www\" in namespace \"shop-main\" was changed by somebody else meanwhile. Run the task again: it is safe and goes on from here.",
         ),
         (
-            SwitchError::Undone { cause: "why".to_owned() },
-            "The switch was undone because why. All routes are back where they were: nothing has changed. Remove the cause, \
+            SwitchError::Undone { cause: why().into() },
+            "The switch was undone because Ingress \"www\" in namespace \"shop-main\" was changed by somebody else \
+             meanwhile. All routes are back where they were: nothing has changed. Remove the cause, \
              then switch again.",
         ),
         (
-            SwitchError::NotEnded { cause: "why".to_owned() },
-            "The routes have moved, but the switch could not be ended: why. Run the task again: it is safe, moves nothing a \
+            SwitchError::NotEnded { cause: why().into() },
+            "The routes have moved, but the switch could not be ended: Ingress \"www\" in namespace \"shop-main\" was changed by \
+             somebody else meanwhile. Run the task again: it is safe, moves nothing a \
              second time, and ends the switch.",
         ),
     ];
@@ -98,7 +109,7 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
 
 #[test]
 fn an_unfinished_switch_names_the_routes_that_are_offline_and_where_the_others_are() {
-    let begin = "The switch is not finished: why.";
+    let begin = "The switch is not finished: Ingress \"www\" in namespace \"shop-main\" was changed by somebody else meanwhile.";
     let end = "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.";
     let offline = "OFFLINE at the moment (ConfigMap activestandby-journal in the standby namespace has a full copy of each):\n- r1\n- r2";
     let live = "These routes are live:\n- r3 in shop-main";
@@ -125,15 +136,15 @@ fn an_error_may_pass_if_the_same_switch_may_go_on_without_anyone_doing_anything(
         (SwitchError::Journal(JournalError::Sure(SureError::DoesNotGo { object: object() })), false),
         (SwitchError::Journal(JournalError::Taken { object: object() }), true),
         (SwitchError::Journal(JournalError::TooNew { object: object(), version: 2 }), false),
-        (SwitchError::Journal(JournalError::Damaged { object: object(), reason: String::new() }), false),
+        (SwitchError::Journal(JournalError::Damaged { object: object(), cause: Damage::NoHead }), false),
         (SwitchError::Problems(vec![problem(1)]), false),
         (SwitchError::Unfinished { standby: String::new(), active: String::new(), holder: holder() }, false),
-        (SwitchError::Undone { cause: String::new() }, false),
+        (SwitchError::Undone { cause: why().into() }, false),
         (SwitchError::Running { holder: holder(), namespace: String::new() }, true),
         (SwitchError::Stopped, true),
-        (SwitchError::Prepared(String::new()), true),
+        (SwitchError::Prepared(why().into()), true),
         (unended(&[], &[]), true),
-        (SwitchError::NotEnded { cause: String::new() }, true),
+        (SwitchError::NotEnded { cause: why().into() }, true),
     ];
     for (error, may_pass) in cases {
         assert_eq!(error.may_pass(), may_pass, "{error}");
@@ -148,4 +159,22 @@ fn a_journal_whose_create_met_a_passing_fault_may_pass() {
     for error in [JournalError::Sure(SureError::Cluster(create(fault()))), JournalError::Cluster(create(fault()))] {
         assert!(SwitchError::Journal(error).may_pass());
     }
+}
+
+#[test]
+fn an_unfinished_switch_names_the_namespaces_that_could_not_be_looked_at() {
+    let text = |unseen: &[&str]| {
+        let unseen = list(unseen);
+        SwitchError::Unended { cause: why().into(), offline: Vec::new(), elsewhere: Vec::new(), unseen }.to_string()
+    };
+    assert!(text(&["a"]).contains(" meanwhile; and namespace a could not be looked at.\n"));
+    assert!(text(&["a", "b"]).contains(" meanwhile; and namespace a and b could not be looked at.\n"));
+}
+
+#[test]
+fn an_error_keeps_its_source_down_to_the_cause() {
+    let create = ClusterError::Create { object: object(), cause: Cause::Conflict };
+    let error = SwitchError::Undone { cause: Box::new(MoveError::Journal(JournalError::Cluster(create))) };
+    let chain = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    assert!(chain.last().is_some_and(|error| error.downcast_ref() == Some(&Cause::Conflict)));
 }

@@ -17,9 +17,27 @@ const BOOK_LIMIT: u64 = 256 * 1024 * 1024;
 /// Why a book could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// It is not what this program packs.
+    /// It cannot be unpacked.
     #[error("it is damaged ({0})")]
-    Damaged(String),
+    Unpack(#[source] std::io::Error),
+    /// What it is unpacked to is no book.
+    #[error("it is damaged (at {0})")]
+    Parse(#[from] ParseError),
+}
+
+/// Where a text is not the JSON that it should be. This is all that is kept of the parser's error, which may quote a value:
+/// a manifest can hold a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}, column {column}")]
+pub struct ParseError {
+    line: usize,
+    column: usize,
+}
+
+impl From<serde_json::Error> for ParseError {
+    fn from(error: serde_json::Error) -> Self {
+        Self { line: error.line(), column: error.column() }
+    }
 }
 
 /// Packs a book into parts of at most `limit` bytes; there is always a first one.
@@ -35,10 +53,8 @@ pub fn unpack(parts: &[Vec<u8>]) -> Result<Book, PackError> {
     let bytes = parts.concat();
     let mut text = Vec::new();
     let mut unpacked = GzDecoder::new(bytes.as_slice()).take(BOOK_LIMIT);
-    unpacked.read_to_end(&mut text).map_err(|error| PackError::Damaged(error.to_string()))?;
-    // The parser's message may quote a value.
-    serde_json::from_slice(&text)
-        .map_err(|error| PackError::Damaged(format!("at line {}, column {}", error.line(), error.column())))
+    unpacked.read_to_end(&mut text).map_err(PackError::Unpack)?;
+    Ok(serde_json::from_slice(&text).map_err(ParseError::from)?)
 }
 
 #[cfg(test)]

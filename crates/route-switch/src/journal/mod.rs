@@ -8,6 +8,6 @@ mod codec;
 mod entries;
 mod store;
 
-pub use codec::{PART_LIMIT, PackError, pack, unpack};
+pub use codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
 pub use entries::{Book, CertificateEntry, Head, Holder, Moved, RouteEntry, SecretEntry, SecretWay, State, VERSION};
-pub use store::{Journal, JournalError, NAME, find};
+pub use store::{Damage, Journal, JournalError, NAME, find};

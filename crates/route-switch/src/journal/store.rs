@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cluster::ensure::{self, SureError};
-use crate::journal::codec::{PART_LIMIT, pack, unpack};
+use crate::journal::codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
 use crate::journal::entries::{Book, Head, VERSION};
 use crate::labels;
 use lagoon_task::Backoff;
@@ -48,14 +48,15 @@ pub enum JournalError {
     },
     /// It cannot be read.
     #[error(
-        "{object} should be the journal of a switch and cannot be read: {reason}. Do not delete it before you have made \
+        "{object} should be the journal of a switch and cannot be read: {cause}. Do not delete it before you have made \
          sure that all routes of both environments are there, it may hold the only copy of one"
     )]
     Damaged {
         /// The journal.
         object: ObjectName,
         /// What is wrong.
-        reason: String,
+        #[source]
+        cause: Damage,
     },
     /// Somebody else has taken it over or begun another.
     #[error("{object} was changed by another run of the switch at the same time")]
@@ -63,6 +64,32 @@ pub enum JournalError {
         /// The journal.
         object: ObjectName,
     },
+}
+
+/// What is wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// It has no head.
+    #[error("it has no {HEAD}")]
+    NoHead,
+    /// Its head is not what this program writes.
+    #[error("{HEAD}, {0}")]
+    Head(#[source] ParseError),
+    /// Its book is not in base64.
+    #[error("{BOOK} is not base64")]
+    NotBase64(#[source] base64::DecodeError),
+    /// A part of its book is missing.
+    #[error("its part {0} is missing")]
+    NoPart(String),
+    /// Its book cannot be unpacked.
+    #[error(transparent)]
+    Book(#[from] PackError),
+    /// Its head cannot be written.
+    #[error(transparent)]
+    WriteHead(serde_json::Error),
+    /// Its book cannot be packed.
+    #[error(transparent)]
+    WriteBook(std::io::Error),
 }
 
 /// A journal that is in the cluster.
@@ -96,14 +123,14 @@ fn head(object: &Value, objects: &Objects<'_>) -> Result<Head, JournalError> {
     struct Version {
         version: u64,
     }
-    let damaged = |reason: String| JournalError::Damaged { object: objects.name(NAME), reason };
-    let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(format!("it has no {HEAD}")))?;
-    let place = |error: serde_json::Error| format!("{HEAD}, line {}, column {}", error.line(), error.column());
-    let Version { version } = serde_json::from_str(text).map_err(|error| damaged(place(error)))?;
+    let damaged = |cause| JournalError::Damaged { object: objects.name(NAME), cause };
+    let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(Damage::NoHead))?;
+    let not_a_head = |error: serde_json::Error| damaged(Damage::Head(error.into()));
+    let Version { version } = serde_json::from_str(text).map_err(not_a_head)?;
     if version > u64::from(VERSION) {
         return Err(JournalError::TooNew { object: objects.name(NAME), version });
     }
-    serde_json::from_str(text).map_err(|error| damaged(place(error)))
+    serde_json::from_str(text).map_err(not_a_head)
 }
 
 impl<'a> Journal<'a> {
@@ -134,17 +161,17 @@ impl<'a> Journal<'a> {
 
     /// The book.
     pub async fn book(&self) -> Result<Book, JournalError> {
-        let damaged = |reason: String| JournalError::Damaged { object: self.objects.name(NAME), reason };
+        let damaged = |cause| JournalError::Damaged { object: self.objects.name(NAME), cause };
         let decode = |text: Option<&str>| {
-            STANDARD.decode(text.unwrap_or_default()).map_err(|_| damaged(format!("{BOOK} is not base64")))
+            STANDARD.decode(text.unwrap_or_default()).map_err(|error| damaged(Damage::NotBase64(error)))
         };
         let mut parts = vec![decode(self.first_part.as_deref())?];
         for name in &self.head.parts {
             let part = self.objects.get(name).await?;
-            let part = part.ok_or_else(|| damaged(format!("its part {name} is missing")))?;
+            let part = part.ok_or_else(|| damaged(Damage::NoPart(name.clone())))?;
             parts.push(decode(part["binaryData"][BOOK].as_str())?);
         }
-        unpack(&parts).map_err(|error| damaged(error.to_string()))
+        unpack(&parts).map_err(|error| damaged(error.into()))
     }
 
     /// Writes the head as it is now; from the state `switched` on the book is no longer needed and goes.
@@ -253,8 +280,10 @@ impl<'a> Journal<'a> {
     }
 
     fn object(&self) -> Result<Value, JournalError> {
-        let head = serde_json::to_string(&self.head)
-            .map_err(|error| JournalError::Damaged { object: self.objects.name(NAME), reason: error.to_string() })?;
+        let head = serde_json::to_string(&self.head).map_err(|error| JournalError::Damaged {
+            object: self.objects.name(NAME),
+            cause: Damage::WriteHead(error),
+        })?;
         let mut object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -284,7 +313,7 @@ fn says_the_same(one: &Value, other: &Value) -> bool {
 /// The book packed and in base64.
 fn parts(book: &Book, objects: &Objects<'_>) -> Result<Vec<String>, JournalError> {
     let packed = pack(book, PART_LIMIT)
-        .map_err(|error| JournalError::Damaged { object: objects.name(NAME), reason: error.to_string() })?;
+        .map_err(|error| JournalError::Damaged { object: objects.name(NAME), cause: Damage::WriteBook(error) })?;
     Ok(packed.iter().map(|part| STANDARD.encode(part)).collect())
 }
 

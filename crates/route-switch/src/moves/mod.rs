@@ -58,9 +58,10 @@ pub enum MoveError {
         /// Where it was to be.
         to: String,
         /// Why it could not be created there.
-        refused: String,
+        #[source]
+        refused: Box<MoveError>,
         /// Why it could not be put back.
-        back: String,
+        back: Box<MoveError>,
     },
     /// A Secret that was to go along is not what it was.
     #[error("Secret \"{name}\" in namespace \"{namespace}\" is not what it should be: {reason}")]
@@ -75,6 +76,9 @@ pub enum MoveError {
     /// The routes are of a kind that this program does not know.
     #[error("the journal names routes of kind \"{0}\", which this version does not know")]
     Kind(String),
+    /// Routes that were moved are moved again by somebody else, each time.
+    #[error("somebody else keeps changing the routes")]
+    KeepsChanging,
 }
 
 /// Which way.

@@ -79,8 +79,8 @@ impl Moves<'_> {
             Err(back) => Err(MoveError::Offline {
                 route: route.entry.in_words(),
                 to: self.names().of(to).clone(),
-                refused: refused.to_string(),
-                back: back.to_string(),
+                refused: Box::new(refused),
+                back: Box::new(back),
             }),
         }
     }
