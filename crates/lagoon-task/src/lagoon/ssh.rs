@@ -7,7 +7,7 @@ use std::time::Duration;
 use russh::client::{self, AuthResult, Handle};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh::{Channel, ChannelMsg, Disconnect};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
 use crate::cluster::shortened;
@@ -99,7 +99,7 @@ impl Ssh {
 
     /// An authenticated connection. A host that cannot be reached is tried again: nothing has been done by then.
     async fn connect(&self, endpoint: &Endpoint, user: &str) -> Result<Handle<HostCheck>, SshError> {
-        let mut pauses = self.connections.start();
+        let (started, mut pauses) = (Instant::now(), self.connections.start());
         let mut said = false;
         loop {
             let attempt = timeout(CONNECT_DEADLINE, self.attempt(endpoint, user)).await;
@@ -111,7 +111,9 @@ impl Ssh {
                 Err(error @ SshError::Unreachable { .. }) => error,
                 result => return result,
             };
-            let Some(pause) = pauses.next() else { return Err(error) };
+            // An attempt at the very end would be cut off by the whole call's deadline, which says less.
+            let fits = |pause: &Duration| started.elapsed() + *pause < self.connections.deadline;
+            let Some(pause) = pauses.next().filter(fits) else { return Err(error) };
             if !said {
                 let seconds = self.connections.deadline.as_secs();
                 self.output
