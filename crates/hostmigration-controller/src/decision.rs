@@ -5,7 +5,6 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use hostmigration::{Condition, HostMigration, Progress};
-use lagoon_task::Backoff;
 use lagoon_task::environment::is_dns_label;
 
 /// The annotation that asks for a switch while it is `"true"`.
@@ -18,8 +17,10 @@ pub const BEGUN: &str = "activestandby.lagoon.sh/begun";
 /// The finalizer that the archived controller put on its objects. This controller puts none there, and takes it off.
 pub const FINALIZER: &str = "finalizer.dioscuri.amazee.io/v1";
 
-/// A switch that met what may pass is continued after a pause between these two.
-const RESUMES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_mins(1));
+/// A switch that met what may pass is continued after a pause between these two. Its length comes from the object's age, so
+/// that it survives a change of leader.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What to do with a `HostMigration`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,7 @@ pub fn destination(object: &HostMigration) -> Result<&str, DestinationError> {
 pub fn wait_before_next(object: &HostMigration, now: Timestamp) -> Duration {
     let begun = unfinished(object).and_then(|condition| condition.last_transition_time.parse::<Timestamp>().ok());
     let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
-    (age / 4).clamp(RESUMES.base, RESUMES.cap)
+    (age / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }
 
 #[cfg(test)]
