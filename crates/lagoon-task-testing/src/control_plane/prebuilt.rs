@@ -15,8 +15,11 @@ use crate::go_build::GoProgram;
 const GO_MOD: &str = include_str!("../../setup-envtest/go.mod");
 const GO_SUM: &str = include_str!("../../setup-envtest/go.sum");
 
-/// How long a download may go without a byte. Networks that block it often let it hang.
+/// How long a download may go without progress. Networks that block it often let it hang.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// How many bytes within [`SILENCE`] are progress. A slower download takes about as long as a build, or longer.
+const PROGRESS: u64 = 5 * 1024 * 1024;
 
 /// A refusal is remembered this long, so that only the first run of a day waits for it.
 const REMEMBERED: Duration = Duration::from_hours(24);
@@ -38,15 +41,17 @@ pub(super) struct Prebuilt<'a> {
     pub versions: String,
     /// Another index than the project's.
     pub index: Option<String>,
-    /// How long the download may go without a byte.
+    /// How long the download may go without progress.
     pub silence: Duration,
+    /// How many bytes are progress.
+    pub progress: u64,
 }
 
 impl<'a> Prebuilt<'a> {
     /// The newest patch of the minor version that `version`, like `v1.37.2`, belongs to: it serves the same APIs.
     pub(super) fn like(version: &str, folder: &'a CacheFolder) -> Self {
         let minor = version.trim_start_matches('v').rsplit_once('.').map_or(version, |(minor, _)| minor);
-        Self { folder, versions: format!("{minor}.x"), index: None, silence: SILENCE }
+        Self { folder, versions: format!("{minor}.x"), index: None, silence: SILENCE, progress: PROGRESS }
     }
 
     /// The folder with the versions that have been downloaded.
@@ -86,21 +91,23 @@ impl<'a> Prebuilt<'a> {
         fs::rename(&downloaded, self.store()).map_err(|error| format!("{}: {error}", self.store().display()))
     }
 
-    /// Runs the command until it ends, or until nothing has come into the folder for too long.
+    /// Runs the command until it ends, or until too little has come into the folder for too long.
     fn run(&self, command: &mut Command, folder: &Path) -> Result<Output, String> {
         let failed = |error: std::io::Error| format!("setup-envtest: {error}");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
-        let (mut size, mut grew) = (0, Instant::now());
+        let (mut mark, mut marked) = (0, Instant::now());
         while child.try_wait().map_err(failed)?.is_none() {
-            let now = bytes_in(folder);
-            if now != size {
-                (size, grew) = (now, Instant::now());
+            let size = bytes_in(folder);
+            // The archive is removed when it is unpacked.
+            mark = size.min(mark);
+            if size - mark >= self.progress {
+                (mark, marked) = (size, Instant::now());
             }
-            if grew.elapsed() > self.silence {
+            if marked.elapsed() > self.silence {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("nothing came for {} s", self.silence.as_secs_f32()));
+                return Err(format!("only {} bytes came in {} s", size - mark, self.silence.as_secs_f32()));
             }
             std::thread::sleep(LOOK_EVERY);
         }

@@ -21,6 +21,7 @@ enum Manner {
     ServesNoApiServer,
     AnswersNotFound,
     Hangs,
+    Trickles,
 }
 
 /// Serves until the test's process ends.
@@ -64,7 +65,20 @@ fn answer(mut stream: &TcpStream, manner: Manner, index: &[u8], archive: &[u8]) 
     let status = if manner == Manner::AnswersNotFound { "404 Not Found" } else { "200 OK" };
     let body = if path.contains("/archive") { archive } else { index };
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    stream.write_all(&[head.as_bytes(), body].concat())
+    stream.write_all(head.as_bytes())?;
+    if manner == Manner::Trickles && path.contains("/archive") {
+        return trickle(stream, body);
+    }
+    stream.write_all(body)
+}
+
+/// Sends it in 40 parts within 4 s.
+fn trickle(mut stream: &TcpStream, body: &[u8]) -> std::io::Result<()> {
+    for part in body.chunks(body.len().div_ceil(40)) {
+        stream.write_all(part)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 fn index(url: &str, version: &str, hash: &str) -> String {
@@ -199,6 +213,25 @@ fn silent_server_is_given_up_on() {
     let index = Index::start(Manner::Hangs);
     let (_cache, folder) = cache();
     let prebuilt = Prebuilt { silence: Duration::from_millis(500), ..prebuilt(&folder, &index.url) };
-    assert_eq!(download(&prebuilt).unwrap_err(), "nothing came for 0.5 s");
+    assert_eq!(download(&prebuilt).unwrap_err(), "only 0 bytes came in 0.5 s");
     assert_nothing_kept(&folder);
+}
+
+#[test]
+fn trickling_server_is_given_up_on() {
+    let index = Index::start(Manner::Trickles);
+    let (_cache, folder) = cache();
+    let prebuilt = Prebuilt { silence: Duration::from_secs(2), ..prebuilt(&folder, &index.url) };
+    let reason = download(&prebuilt).unwrap_err();
+    assert!(reason.contains("bytes came in 2 s"), "{reason}");
+    assert_nothing_kept(&folder);
+}
+
+#[test]
+fn slow_download_that_makes_progress_is_kept() {
+    let index = Index::start(Manner::Trickles);
+    let (_cache, folder) = cache();
+    let prebuilt = Prebuilt { silence: Duration::from_secs(3), progress: 1, ..prebuilt(&folder, &index.url) };
+    download(&prebuilt).unwrap();
+    assert!(newest_in_store(&prebuilt.store()).is_some());
 }
