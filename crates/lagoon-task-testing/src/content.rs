@@ -75,9 +75,8 @@ impl ControlPlane {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client()?, namespace, &kind);
         let listed = api.list(&ListParams::default()).await;
         let listed = listed.map_err(Error::request(format!("Listing {resource} in {namespace}")))?;
-        let as_value = |object: DynamicObject| {
-            serde_json::to_value(object).map_err(|error| Error::Manifest(format!("an object is no JSON: {error}")))
-        };
+        let as_value =
+            |object: DynamicObject| serde_json::to_value(object).map_err(Error::manifest("an object is no JSON"));
         listed.items.into_iter().map(as_value).collect()
     }
 }
@@ -95,7 +94,6 @@ async fn create(client: Client, namespace: &str, object: Value) -> Result<Dynami
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &kind), &plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
     let what = format!("Creating {kind} {name} in {namespace}");
-    let object: DynamicObject =
-        serde_json::from_value(object).map_err(|error| Error::Manifest(format!("{what}: {error}")))?;
+    let object: DynamicObject = serde_json::from_value(object).map_err(Error::manifest(&what))?;
     api.create(&PostParams::default(), &object).await.map_err(Error::request(what))
 }

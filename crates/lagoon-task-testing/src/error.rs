@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use tower::BoxError;
+
 /// An error of the test bench; its text says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The API server's or etcd's binary could not be found.
     #[error("No kube-apiserver and etcd: {0}")]
-    Binaries(String),
+    Binaries(#[source] BoxError),
     /// There is no folder for what is built or downloaded once.
     #[error("There is no cache: neither XDG_CACHE_HOME nor HOME is set. Set one of them.")]
     NoCache,
@@ -19,6 +21,8 @@ pub enum Error {
         program: String,
         /// What Go said, or why it could not be started.
         reason: String,
+        /// The error behind the reason, if it is one.
+        source: Option<BoxError>,
     },
     /// Packages of the distribution are missing and could not be downloaded.
     #[error(
@@ -28,7 +32,8 @@ pub enum Error {
         /// Their names, separated by spaces.
         packages: String,
         /// Why they could not be downloaded.
-        reason: String,
+        #[source]
+        reason: BoxError,
     },
     /// A server did not come up.
     #[error("{server} did not become ready: {reason}. The last lines of its log:\n{log}")]
@@ -58,7 +63,7 @@ pub enum Error {
     },
     /// A certificate could not be made.
     #[error("A certificate could not be made: {0}")]
-    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Certificate(#[source] BoxError),
     /// A request of the bench itself failed.
     #[error("{what}: {source}")]
     Request {
@@ -80,7 +85,7 @@ pub enum Error {
     },
     /// A manifest could not be understood.
     #[error("A manifest could not be applied: {0}")]
-    Manifest(String),
+    Manifest(#[source] BoxError),
     /// Something that was waited for did not happen.
     #[error("Timed out waiting for {what}. The log so far:\n{log}")]
     Waited {
@@ -91,9 +96,27 @@ pub enum Error {
     },
 }
 
+/// An error, and what was tried.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub(crate) struct WithContext {
+    what: String,
+    source: BoxError,
+}
+
+/// Says what was tried.
+pub(crate) fn context<E: Into<BoxError>>(what: impl Into<String>) -> impl FnOnce(E) -> WithContext {
+    let what = what.into();
+    move |source| WithContext { what, source: source.into() }
+}
+
 impl Error {
     pub(crate) fn build(program: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Build { program: program.into(), reason: reason.into() }
+        Self::Build { program: program.into(), reason: reason.into(), source: None }
+    }
+
+    pub(crate) fn build_panicked(program: &str) -> impl FnOnce(tokio::task::JoinError) -> Self {
+        move |error| Self::Build { program: program.into(), reason: error.to_string(), source: Some(error.into()) }
     }
 
     pub(crate) fn certificate(source: rcgen::Error) -> Self {
@@ -103,6 +126,11 @@ impl Error {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+
+    pub(crate) fn manifest<E: Into<BoxError>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |source| Self::Manifest(context(what)(source).into())
     }
 
     pub(crate) fn process(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

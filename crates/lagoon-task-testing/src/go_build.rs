@@ -39,7 +39,7 @@ impl GoProgram {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| no_go(self.name, &error))?;
+            .map_err(no_go(self.name))?;
         let mut progress = Progress::new(self.name, self.packages);
         let mut messages = Vec::new();
         // `go build -v` names each package that it compiles.
@@ -65,8 +65,7 @@ impl GoProgram {
 /// Downloads a module and says where it lies. `module` is its path, in the version that the folder's `go.mod` requires, or
 /// `path@version`.
 pub(crate) fn module_folder(folder: &Path, program: &str, module: &str) -> Result<PathBuf, Error> {
-    let downloaded =
-        go(folder).args(["mod", "download", "-json", module]).output().map_err(|error| no_go(program, &error))?;
+    let downloaded = go(folder).args(["mod", "download", "-json", module]).output().map_err(no_go(program))?;
     let answer: Value = serde_json::from_slice(&downloaded.stdout).unwrap_or_default();
     answer["Dir"].as_str().map(PathBuf::from).ok_or_else(|| {
         let said = answer["Error"].as_str().map_or_else(|| String::from_utf8_lossy(&downloaded.stderr), Into::into);
@@ -81,6 +80,9 @@ fn go(folder: &Path) -> Command {
     go
 }
 
-fn no_go(program: &str, error: &std::io::Error) -> Error {
-    Error::build(program, format!("\"go\" could not be started ({error}); install Go 1.26 or newer."))
+fn no_go(program: &str) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| {
+        let reason = format!("\"go\" could not be started ({error}); install Go 1.26 or newer.");
+        Error::Build { program: program.into(), reason, source: Some(error.into()) }
+    }
 }

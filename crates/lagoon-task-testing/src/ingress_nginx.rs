@@ -97,9 +97,7 @@ impl IngressNginx {
     /// Starts it and waits until the API server asks it. The first time on a machine this builds it from its Go modules,
     /// which takes about three minutes on two cores. [`Error::Build`]: it could not be built.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self, Error> {
-        let binary = tokio::task::spawn_blocking(find_or_build)
-            .await
-            .map_err(|error| Error::build(NAME, error.to_string()))??;
+        let binary = tokio::task::spawn_blocking(find_or_build).await.map_err(Error::build_panicked(NAME))??;
         control_plane.apply(MANIFESTS).await?;
         let certificates = Certificates::generate()?;
         let folder = control_plane.servers().folder().join(NAME);

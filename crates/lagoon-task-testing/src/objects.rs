@@ -19,7 +19,7 @@ where
 
 /// An object from JSON.
 pub(crate) fn object<K: DeserializeOwned>(json: Value) -> Result<K, Error> {
-    serde_json::from_value(json).map_err(|error| Error::Manifest(error.to_string()))
+    serde_json::from_value(json).map_err(|error| Error::Manifest(error.into()))
 }
 
 /// The pods of a namespace.

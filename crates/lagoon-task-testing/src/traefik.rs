@@ -41,9 +41,7 @@ impl Traefik {
     /// Starts it and waits until it listens; its routes come some moments later. The first time on a machine this builds
     /// it from its Go modules, which takes about five minutes on two cores. [`Error::Build`]: it could not be built.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self, Error> {
-        let binary = tokio::task::spawn_blocking(find_or_build)
-            .await
-            .map_err(|error| Error::build("traefik", error.to_string()))??;
+        let binary = tokio::task::spawn_blocking(find_or_build).await.map_err(Error::build_panicked("traefik"))??;
         let port = ReservedPort::new()?;
         let log = control_plane.servers().folder().join("traefik.log");
         // Variables would count as configuration.

@@ -8,6 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use lagoon_task_testing::Error;
+use tower::BoxError;
+
 /// Stands for what differs from one run to the next.
 const ANYTHING: &str = "[...]";
 
@@ -40,21 +43,22 @@ fn main() -> ExitCode {
 }
 
 /// Answers how many commands there were.
-fn replay(transcript: &Path, folder: &Path) -> Result<usize, String> {
-    let text = std::fs::read_to_string(transcript).map_err(|error| format!("{}: {error}", transcript.display()))?;
+fn replay(transcript: &Path, folder: &Path) -> Result<usize, BoxError> {
+    let text =
+        std::fs::read_to_string(transcript).map_err(|source| Error::File { path: transcript.to_owned(), source })?;
     let steps = steps(&text)?;
     let outputs = run(&steps, folder)?;
     for (step, (output, code)) in steps.iter().zip(&outputs) {
         let Step { command, prints } = step;
         if code != "0" {
-            return Err(format!("$ {command}\nended with exit code {code}"));
+            return Err(format!("$ {command}\nended with exit code {code}").into());
         }
         if !matches(prints, output) {
-            return Err(format!("$ {command}\nprinted something else. Expected:\n{}", prints.join("\n")));
+            return Err(format!("$ {command}\nprinted something else. Expected:\n{}", prints.join("\n")).into());
         }
     }
     if outputs.len() < steps.len() {
-        return Err(format!("the shell ended at: $ {}", steps[outputs.len()].command));
+        return Err(format!("the shell ended at: $ {}", steps[outputs.len()].command).into());
     }
     Ok(steps.len())
 }
@@ -86,15 +90,15 @@ fn steps(text: &str) -> Result<Vec<Step>, String> {
 
 /// Runs the commands one after the other in one shell, showing what they print; ends at the first that fails. Answers
 /// with the lines and the exit code of each.
-fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, String> {
-    let kit = std::env::current_dir().map_err(|error| error.to_string())?;
+fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, BoxError> {
+    let kit = std::env::current_dir()?;
     let mut script = String::from("exec 2>&1 </dev/null\n");
     for Step { command, .. } in steps {
         script.extend([command, "\ncode=$?; printf '\\n\\036%s\\n' $code; [ $code = 0 ] || exit 0\n"]);
     }
-    let scripts = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let scripts = tempfile::tempdir()?;
     let script_file = scripts.path().join("replay.sh");
-    std::fs::write(&script_file, script).map_err(|error| format!("{}: {error}", script_file.display()))?;
+    std::fs::write(&script_file, script).map_err(|source| Error::File { path: script_file.clone(), source })?;
     let mut shell = Command::new("bash")
         .arg(&script_file)
         .current_dir(folder)
@@ -102,7 +106,7 @@ fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, Stri
         .env("CARGO_TERM_COLOR", "never")
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("bash: {error}"))?;
+        .map_err(|source| Error::Process { what: "bash".to_owned(), source })?;
     let show = |number: usize| {
         if let Some(step) = steps.get(number) {
             println!("$ {}", step.command.replace('\n', "\n> "));
@@ -112,7 +116,7 @@ fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, Stri
     let mut lines = Vec::new();
     show(0);
     for line in shell.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
-        let line = line.map_err(|error| error.to_string())?;
+        let line = line?;
         if let Some(code) = line.strip_prefix(MARK) {
             while lines.last().is_some_and(String::is_empty) {
                 lines.pop();
@@ -124,7 +128,7 @@ fn run(steps: &[Step], folder: &Path) -> Result<Vec<(Vec<String>, String)>, Stri
             lines.push(line);
         }
     }
-    shell.wait().map_err(|error| error.to_string())?;
+    shell.wait()?;
     Ok(outputs)
 }
 

@@ -32,7 +32,8 @@ impl Binaries {
         if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS") {
             let folder = PathBuf::from(folder);
             return Self::in_folder(&folder).ok_or_else(|| {
-                Error::Binaries(format!("KUBEBUILDER_ASSETS names {}, which does not hold both.", folder.display()))
+                let folder = folder.display();
+                Error::Binaries(format!("KUBEBUILDER_ASSETS names {folder}, which does not hold both.").into())
             });
         }
         if let Some(found) = data_home().and_then(|home| newest_in_store(&home.join("kubebuilder-envtest/k8s"))) {
@@ -50,7 +51,7 @@ impl Binaries {
             folder.path().display()
         ));
         match prebuilt.download(|store| newest_in_store(store).is_some()) {
-            Ok(()) => find().ok_or_else(|| Error::Binaries("what was downloaded has been removed.".to_owned())),
+            Ok(()) => find().ok_or_else(|| Error::Binaries("what was downloaded has been removed.".into())),
             Err(reason) => {
                 say(&format!("They are not downloaded: {reason}."));
                 build(&folder)

@@ -51,9 +51,9 @@ fn connector(config: &kube::Config) -> Result<HttpsConnector, Error> {
 
 fn config(port: u16, authority: &str, identity: Option<&Identity>) -> Result<kube::Config, Error> {
     let url = format!("https://127.0.0.1:{port}");
-    let url = url.parse().map_err(|_| Error::Manifest(format!("{url} is not a URL")))?;
+    let url = url.parse::<http::Uri>().map_err(Error::manifest(format!("{url} is not a URL")))?;
     let authority = CertificateDer::from_pem_slice(authority.as_bytes())
-        .map_err(|error| Error::Manifest(format!("the certificate authority is damaged: {error}")))?;
+        .map_err(Error::manifest("the certificate authority is damaged"))?;
     let mut config = kube::Config::new(url);
     config.root_cert = Some(vec![authority.to_vec()]);
     if let Some(identity) = identity {

@@ -29,17 +29,17 @@ pub(super) async fn apply(client: &Client, manifests: &str) -> Result<(), Error>
         if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
             continue;
         }
-        let object: DynamicObject = serde_saphyr::from_str(text).map_err(|error| Error::Manifest(error.to_string()))?;
+        let object: DynamicObject = serde_saphyr::from_str(text).map_err(|error| Error::Manifest(error.into()))?;
         apply_one(client, object).await?;
     }
     Ok(())
 }
 
 async fn apply_one(client: &Client, object: DynamicObject) -> Result<(), Error> {
-    let types = object.types.clone().ok_or_else(|| Error::Manifest("an object has no kind".to_owned()))?;
+    let types = object.types.clone().ok_or_else(|| Error::Manifest("an object has no kind".into()))?;
     let name = object.name_any();
     let what = format!("Applying {} {name}", types.kind);
-    let kind = GroupVersionKind::try_from(&types).map_err(|error| Error::Manifest(error.to_string()))?;
+    let kind = GroupVersionKind::try_from(&types).map_err(|error| Error::Manifest(error.into()))?;
     let (resource, capabilities) = pinned_kind(client, &kind).await.map_err(Error::request(&what))?;
     let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
     let api: Api<DynamicObject> = match capabilities.scope {
@@ -73,7 +73,7 @@ async fn until_established(client: &Client, name: &str) -> Result<(), Error> {
     };
     match tokio::time::timeout(ESTABLISHED_WITHIN, wait).await {
         Ok(Some(definition)) => until_watchable(client, &definition).await,
-        _ => Err(Error::Manifest(format!("{name} was applied but is not served"))),
+        _ => Err(Error::Manifest(format!("{name} was applied but is not served").into())),
     }
 }
 

@@ -67,7 +67,7 @@ impl Servers {
     /// Starts both and waits until they are ready. The first time on a machine this gets or builds their binaries.
     pub(crate) async fn start() -> Result<Self, Error> {
         let binaries =
-            tokio::task::spawn_blocking(Binaries::get).await.map_err(|error| Error::Binaries(error.to_string()))??;
+            tokio::task::spawn_blocking(Binaries::get).await.map_err(|error| Error::Binaries(error.into()))??;
         let mut attempt = 1;
         loop {
             match Self::start_once(&binaries).await {
@@ -234,7 +234,7 @@ impl Servers {
         loop {
             ask.tick().await;
             let request =
-                http::Request::get("/readyz").body(Vec::new()).map_err(|error| Error::Binaries(error.to_string()))?;
+                http::Request::get("/readyz").body(Vec::new()).map_err(|error| Error::Binaries(error.into()))?;
             let ready = client.request_text(request).await;
             // Without its own etcd the API server may have found somebody else's.
             for server in [&self.etcd, &self.api_server] {

@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use tower::BoxError;
+
 use crate::cache::{CacheFolder, fingerprint};
 use crate::error::Error;
 use crate::go_build::GoProgram;
+
+const NAME: &str = "setup-envtest";
 
 const GO_MOD: &str = include_str!("../../setup-envtest/go.mod");
 const GO_SUM: &str = include_str!("../../setup-envtest/go.sum");
@@ -61,20 +65,20 @@ impl<'a> Prebuilt<'a> {
 
     /// Downloads into the [store](Self::store). An error says why not. It is remembered for a day, unless the tool itself
     /// could not be built: that is repaired on this machine, by installing Go for example.
-    pub(super) fn download(&self, is_complete: impl Fn(&Path) -> bool) -> Result<(), String> {
+    pub(super) fn download(&self, is_complete: impl Fn(&Path) -> bool) -> Result<(), BoxError> {
         let refusal = self.folder.path().join(REFUSAL);
         if let Some(reason) = remembered(&refusal) {
-            return Err(format!("it was refused less than a day ago: {reason}"));
+            return Err(format!("it was refused less than a day ago: {reason}").into());
         }
-        let tool = setup_envtest().map_err(|error| error.to_string())?;
+        let tool = setup_envtest()?;
         self.try_download(&tool, &is_complete).inspect_err(|reason| {
             // If it cannot be written, the next run waits again.
-            let _ = fs::write(&refusal, reason);
+            let _ = fs::write(&refusal, reason.to_string());
         })
     }
 
-    fn try_download(&self, tool: &Path, is_complete: &dyn Fn(&Path) -> bool) -> Result<(), String> {
-        let unfinished = self.folder.unfinished().map_err(|error| error.to_string())?;
+    fn try_download(&self, tool: &Path, is_complete: &dyn Fn(&Path) -> bool) -> Result<(), BoxError> {
+        let unfinished = self.folder.unfinished()?;
         let mut command = Command::new(tool);
         command.args(["use", &self.versions, "--print", "path", "--bin-dir"]).arg(unfinished.path());
         command.args(self.index.iter().flat_map(|index| ["--index", index]));
@@ -82,22 +86,21 @@ impl<'a> Prebuilt<'a> {
         command.env("TMPDIR", unfinished.path());
         let output = self.run(&mut command, unfinished.path())?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+            return Err(String::from_utf8_lossy(&output.stderr).trim().into());
         }
         let downloaded = unfinished.path().join(STORE);
         if !is_complete(&downloaded) {
-            return Err("the archive lacks kube-apiserver or etcd".to_owned());
+            return Err("the archive lacks kube-apiserver or etcd".into());
         }
-        fs::rename(&downloaded, self.store()).map_err(|error| format!("{}: {error}", self.store().display()))
+        Ok(fs::rename(&downloaded, self.store()).map_err(Error::file(self.store()))?)
     }
 
     /// Runs the command until it ends, or until too little has come into the folder for too long.
-    fn run(&self, command: &mut Command, folder: &Path) -> Result<Output, String> {
-        let failed = |error: std::io::Error| format!("setup-envtest: {error}");
+    fn run(&self, command: &mut Command, folder: &Path) -> Result<Output, BoxError> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
+        let mut child = command.spawn().map_err(Error::process(NAME))?;
         let (mut mark, mut marked) = (0, Instant::now());
-        while child.try_wait().map_err(failed)?.is_none() {
+        while child.try_wait().map_err(Error::process(NAME))?.is_none() {
             let size = bytes_in(folder);
             // The archive is removed when it is unpacked.
             mark = size.min(mark);
@@ -107,25 +110,25 @@ impl<'a> Prebuilt<'a> {
             if marked.elapsed() > self.silence {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("only {} bytes came in {} s", size - mark, self.silence.as_secs_f32()));
+                return Err(format!("only {} bytes came in {} s", size - mark, self.silence.as_secs_f32()).into());
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        child.wait_with_output().map_err(failed)
+        Ok(child.wait_with_output().map_err(Error::process(NAME))?)
     }
 }
 
 /// The tool, which is built once: some 20 s on two cores.
 fn setup_envtest() -> Result<PathBuf, Error> {
     let folder = CacheFolder::open(&format!("setup-envtest-{}", fingerprint(&[GO_MOD, GO_SUM])))?;
-    let built = folder.path().join("setup-envtest");
+    let built = folder.path().join(NAME);
     if built.is_file() {
         return Ok(built);
     }
     folder.write("go.mod", GO_MOD)?;
     folder.write("go.sum", GO_SUM)?;
     let program = GoProgram {
-        name: "setup-envtest",
+        name: NAME,
         package: "sigs.k8s.io/controller-runtime/tools/setup-envtest",
         packages: 225,
         linker_flags: String::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Container;
 use tokio::process::Child;
+use tower::BoxError;
 
 use crate::kubelet::clock::now;
 use crate::kubelet::environment::{self, Variables};
@@ -24,7 +25,7 @@ const MESSAGE_BYTES: usize = 4096;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Why a container does not start yet, and may later: reason and message of its state.
-type Hindrance = (&'static str, String);
+type Hindrance = (&'static str, BoxError);
 
 /// Runs a container from its image to its end, and reports its states to the worker.
 pub(super) async fn run(worker: &Worker, place: Place, container: &Container) {
@@ -73,7 +74,7 @@ async fn until_ready(worker: &Worker, place: Place, container: &Container) -> (P
             Err(hindrance) => hindrance,
         };
         pull_failed |= reason == "ErrImagePull";
-        let state = ContainerState::Waiting { reason, message };
+        let state = ContainerState::Waiting { reason, message: message.to_string() };
         worker.set(place, state.clone());
         // So that everybody can see it before it changes.
         worker.until_written(place, &state).await;
@@ -85,14 +86,17 @@ async fn ready(worker: &Worker, container: &Container, pull_failed: bool) -> Res
     let name = container.image.clone().unwrap_or_default();
     let program = match worker.kubelet.image(&name) {
         Some(Image { program: Some(program), .. }) => program,
-        _ if pull_failed => return Err(("ImagePullBackOff", format!("Back-off pulling image {name:?}"))),
-        _ => return Err(("ErrImagePull", format!("failed to pull image {name:?}: not found"))),
+        _ if pull_failed => return Err(("ImagePullBackOff", format!("Back-off pulling image {name:?}").into())),
+        _ => return Err(("ErrImagePull", format!("failed to pull image {name:?}: not found").into())),
     };
-    let hindrance = |message: String| ("CreateContainerConfigError", message);
     let sources = Sources::read(&worker.kubelet.client, &worker.pod, &worker.kubelet.authority).await;
-    let sources = sources.map_err(|error| hindrance(error.to_string()))?;
-    let variables = environment::variables(container, &worker.pod, &sources).map_err(hindrance)?;
+    let sources = sources.map_err(bad_config)?;
+    let variables = environment::variables(container, &worker.pod, &sources).map_err(bad_config)?;
     Ok((program, complete(worker, &program_defaults(worker, container), variables)))
+}
+
+fn bad_config(error: impl Into<BoxError>) -> Hindrance {
+    ("CreateContainerConfigError", error.into())
 }
 
 /// What a container's surroundings set: nothing of it in a task of the launcher, which runs in none.

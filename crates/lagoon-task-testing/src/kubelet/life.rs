@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tower::BoxError;
+
+use crate::error::Error;
 use crate::kubelet::shared::LOOK_AGAIN;
 use crate::kubelet::sources::Sources;
 use crate::kubelet::status::{ContainerState, Place};
@@ -50,8 +53,8 @@ impl Worker {
 
     /// Binds the pod to the node and makes its volumes.
     async fn set_up(&self, folder: &Path) {
-        while let Err(message) = self.try_set_up(folder).await {
-            self.change(|state| state.say(&message));
+        while let Err(error) = self.try_set_up(folder).await {
+            self.change(|state| state.say(&error.to_string()));
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         self.change(|state| {
@@ -65,14 +68,13 @@ impl Worker {
         }
     }
 
-    async fn try_set_up(&self, folder: &Path) -> Result<(), String> {
+    async fn try_set_up(&self, folder: &Path) -> Result<(), BoxError> {
         let spec = self.pod.spec.clone().unwrap_or_default();
         if spec.node_name.is_none() {
-            self.bind().await.map_err(|error| format!("the pod cannot be bound to {}: {error}", node::NAME))?;
+            self.bind().await.map_err(Error::request(format!("the pod cannot be bound to {}", node::NAME)))?;
         }
         let client = &self.kubelet.client;
-        let sources = Sources::read(client, &self.pod, &self.kubelet.authority).await;
-        let sources = sources.map_err(|error| error.to_string())?;
+        let sources = Sources::read(client, &self.pod, &self.kubelet.authority).await?;
         for volume in spec.volumes.iter().flatten() {
             volumes::lay(client, &self.pod, volume, &sources, &self.folder_of(volume, folder)).await?;
         }

@@ -34,11 +34,11 @@ type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 pub(super) fn acceptor(identity: &Identity, authority: &str) -> Result<TlsAcceptor, Error> {
     let (certificate, key) = parsed(identity)?;
     let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_slice(authority.as_bytes()).map_err(|error| damaged(&error))?;
-    roots.add(authority).map_err(|error| damaged(&error))?;
-    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| damaged(&error))?;
+    let authority = CertificateDer::from_pem_slice(authority.as_bytes()).map_err(damaged)?;
+    roots.add(authority).map_err(damaged)?;
+    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(damaged)?;
     let config = ServerConfig::builder().with_client_cert_verifier(clients).with_single_cert(vec![certificate], key);
-    Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| damaged(&error))?)))
+    Ok(TlsAcceptor::from(Arc::new(config.map_err(damaged)?)))
 }
 
 /// Serves until it is dropped; its connections end with it.

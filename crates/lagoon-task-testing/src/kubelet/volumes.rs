@@ -10,7 +10,9 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
+use tower::BoxError;
 
+use crate::error::Error;
 use crate::kubelet::environment::{Variables, expand, field};
 use crate::kubelet::sources::{Data, Sources};
 
@@ -41,23 +43,23 @@ pub(super) async fn lay(
     volume: &Volume,
     sources: &Sources,
     folder: &Path,
-) -> Result<(), String> {
+) -> Result<(), BoxError> {
     if let Some(claim) = &volume.persistent_volume_claim {
         if !sources.claims.contains(&claim.claim_name) {
-            return Err(format!("persistentvolumeclaim {:?} not found", claim.claim_name));
+            return Err(format!("persistentvolumeclaim {:?} not found", claim.claim_name).into());
         }
-        return make_writable(folder);
+        return Ok(make_writable(folder)?);
     }
     if volume.empty_dir.is_some() {
-        return make_writable(folder);
+        return Ok(make_writable(folder)?);
     }
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(folder).map_err(Error::file(folder))?;
     let tokens = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
     for projection in tokens.filter_map(|source| source.service_account_token.as_ref()) {
-        let token = token(client, pod, projection).await.map_err(|error| error.to_string())?;
+        let token = token(client, pod, projection).await?;
         write(folder, &File { path: projection.path.clone(), content: token.into_bytes(), mode: 0o644 })?;
     }
-    files(volume, pod, sources)?.iter().try_for_each(|file| write(folder, file))
+    Ok(files(volume, pod, sources)?.iter().try_for_each(|file| write(folder, file))?)
 }
 
 /// A token of the pod's service account, bound to the pod.
@@ -158,7 +160,7 @@ fn fields(items: Option<&Vec<DownwardAPIVolumeFile>>, pod: &Pod, mode: Option<i3
 }
 
 /// Writes a file by renaming, as the kubelet does: a reader never sees half of it.
-fn write(folder: &Path, file: &File) -> Result<(), String> {
+fn write(folder: &Path, file: &File) -> Result<(), Error> {
     let path = folder.join(&file.path);
     let unfinished = path.with_extension("unfinished");
     let write = || {
@@ -167,16 +169,16 @@ fn write(folder: &Path, file: &File) -> Result<(), String> {
         fs::set_permissions(&unfinished, fs::Permissions::from_mode(file.mode.unsigned_abs() & 0o777))?;
         fs::rename(&unfinished, &path)
     };
-    write().map_err(|error| format!("{}: {error}", path.display()))
+    write().map_err(Error::file(&path))
 }
 
 /// A folder that every user may write, as a real one is for the pod's group.
-fn make_writable(folder: &Path) -> Result<(), String> {
+fn make_writable(folder: &Path) -> Result<(), Error> {
     let make = || {
         fs::create_dir_all(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
     };
-    make().map_err(|error| format!("{}: {error}", folder.display()))
+    make().map_err(Error::file(folder))
 }
 
 /// Where the container has which volume. `folder_of` knows the folder of a volume by its name.
@@ -185,7 +187,7 @@ pub(super) fn mounts(
     volumes: &[Volume],
     variables: &Variables,
     folder_of: impl Fn(&Volume) -> PathBuf,
-) -> Result<Vec<Mount>, String> {
+) -> Result<Vec<Mount>, BoxError> {
     let mut mounts = Vec::new();
     for mount in container.volume_mounts.iter().flatten() {
         // The API server has checked that it is there.
@@ -193,7 +195,7 @@ pub(super) fn mounts(
         let expanded = mount.sub_path_expr.as_ref().map(|path| expand(path, variables));
         let below = expanded.or_else(|| mount.sub_path.clone()).unwrap_or_default();
         if Path::new(&below).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(format!("subPath {below:?} leads out of volume {:?}", mount.name));
+            return Err(format!("subPath {below:?} leads out of volume {:?}", mount.name).into());
         }
         let source = if below.is_empty() { folder_of(volume) } else { folder_of(volume).join(&below) };
         let is_writable = volume.empty_dir.is_some() || volume.persistent_volume_claim.is_some();

@@ -259,7 +259,7 @@ impl State {
             None => (serde_json::from_slice(body).unwrap_or_default(), Vec::new()),
             Some(boundary) => match form::read(boundary, body) {
                 Ok(read) => read,
-                Err(problem) => return json!({ "errors": [{ "message": problem }] }),
+                Err(problem) => return json!({ "errors": [{ "message": problem.to_string() }] }),
             },
         };
         let query = operations["query"].as_str().unwrap_or_default().to_owned();

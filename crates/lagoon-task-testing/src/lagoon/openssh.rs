@@ -9,8 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use tower::BoxError;
+
 use crate::cache::{CacheFolder, say};
-use crate::error::Error;
+use crate::error::{Error, context};
 
 const SSHD: &str = "usr/sbin/sshd";
 const SSH_KEYGEN: &str = "ssh-keygen";
@@ -45,6 +47,15 @@ pub(super) struct OpenSsh {
 /// The packages that this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Missing(Vec<&'static str>);
+
+/// Why packages could not be downloaded.
+#[derive(Debug, thiserror::Error)]
+enum NoPackages {
+    #[error("\"{program}\" could not be started ({source})")]
+    NoProgram { program: String, source: std::io::Error },
+    #[error("{}", format!("{source}\n{warning}").trim_end())]
+    Warned { source: BoxError, warning: String },
+}
 
 impl OpenSsh {
     /// Finds what is installed, and downloads once what is not.
@@ -83,7 +94,7 @@ impl OpenSsh {
             }
         }
         let libraries = std::env::join_paths(library_folders(root))
-            .map_err(|error| Missing(Vec::new()).error(format!("{}: {error}", root.display())))?;
+            .map_err(|error| Missing(Vec::new()).error(context(root.display().to_string())(error)))?;
         Ok(Self { sshd: root.join(SSHD), ssh_keygen: root.join("usr/bin").join(SSH_KEYGEN), libraries, settings })
     }
 
@@ -158,27 +169,27 @@ impl std::fmt::Display for Missing {
 }
 
 impl Missing {
-    fn error(&self, reason: String) -> Error {
-        Error::Packages { packages: self.to_string(), reason }
+    fn error(&self, reason: impl Into<BoxError>) -> Error {
+        Error::Packages { packages: self.to_string(), reason: reason.into() }
     }
 
     /// Downloads and unpacks the packages, and what they need that is not installed. `apt` is the distribution's tool.
-    fn download(&self, apt: &str, folder: &CacheFolder) -> Result<(), String> {
-        let unfinished = folder.unfinished().map_err(|error| error.to_string())?;
+    fn download(&self, apt: &str, folder: &CacheFolder) -> Result<(), BoxError> {
+        let unfinished = folder.unfinished()?;
         let own_lists = Apt { program: apt, state: Some(unfinished.path().join("apt")) };
         let installed_lists = Apt { program: apt, state: None };
         // The machine's lists may be missing, or so old that what they name is no longer served.
         let files = installed_lists.download(self, &unfinished.path().join("first")).or_else(|_| {
             let warning = own_lists.update()?;
             let downloaded = own_lists.download(self, &unfinished.path().join("second"));
-            downloaded.map_err(|reason| format!("{reason}\n{warning}").trim_end().to_owned())
+            downloaded.map_err(|source| BoxError::from(NoPackages::Warned { source, warning }))
         })?;
         let root = unfinished.path().join(UNPACKED);
         for file in files {
             run(Command::new("dpkg-deb").arg("-x").arg(file).arg(&root))?;
         }
         let kept = folder.path().join(UNPACKED);
-        fs::rename(&root, &kept).map_err(|error| format!("{}: {error}", kept.display()))
+        Ok(fs::rename(&root, &kept).map_err(Error::file(kept))?)
     }
 }
 
@@ -204,22 +215,22 @@ impl Apt<'_> {
 
     /// Gets the lists of packages, whose signatures are checked. Lists that cannot be reached are no error of `apt-get`,
     /// but a warning, of which the first line is answered; it is empty where there is none.
-    fn update(&self) -> Result<String, String> {
+    fn update(&self) -> Result<String, BoxError> {
         for path in self
             .state
             .iter()
             .flat_map(|state| ["state", "cache/archives/partial", "lists/partial"].map(|path| state.join(path)))
         {
-            fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            fs::create_dir_all(&path).map_err(Error::file(path))?;
         }
         let updated = run(self.command().arg("update"))?;
         Ok(String::from_utf8_lossy(&updated.stderr).lines().next().unwrap_or_default().to_owned())
     }
 
     /// Downloads the packages into a folder, with those that they need and that are not installed; answers the files.
-    fn download(&self, missing: &Missing, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    fn download(&self, missing: &Missing, folder: &Path) -> Result<Vec<PathBuf>, BoxError> {
         let plan = run(self.command().args(["--simulate", "--no-install-recommends", "install"]).args(&missing.0))?;
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let packages = to_install(&String::from_utf8_lossy(&plan.stdout));
         // A package that lacks its files counts as installed.
         let planned = |name: &&&str| packages.iter().any(|package| package.split('=').next() == Some(**name));
@@ -239,15 +250,16 @@ fn to_install(plan: &str) -> Vec<String> {
     plan.lines().filter_map(package).collect()
 }
 
-fn run(command: &mut Command) -> Result<Output, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
+fn run(command: &mut Command) -> Result<Output, BoxError> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("\"{name}\" could not be started ({error})"))?;
-    if output.status.success() {
-        return Ok(output);
-    }
+    let output = match output {
+        Ok(output) if output.status.success() => return Ok(output),
+        Ok(output) => output,
+        Err(source) => return Err(NoPackages::NoProgram { program, source }.into()),
+    };
     let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(format!("{name} ended with {}: {errors}", output.status))
+    Err(format!("{program} ended with {}: {errors}", output.status).into())
 }
 
 #[cfg(test)]
@@ -283,9 +295,12 @@ mod tests {
         let folder = CacheFolder::open_in(cache.path(), "ssh").unwrap();
         let missing = Missing(vec!["openssh-server", "libnss-wrapper"]);
         let reason = missing.download("no-such-apt-get", &folder).unwrap_err();
-        let text = missing.error(reason).to_string();
+        let error = missing.error(reason);
+        let text = error.to_string();
         assert!(text.contains("\"no-such-apt-get\" could not be started"), "{text}");
         assert!(text.ends_with("Install them: apt-get install openssh-server libnss-wrapper"), "{text}");
         assert!(!folder.path().join(UNPACKED).exists());
+        let mut sources = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        assert!(sources.any(<dyn std::error::Error>::is::<std::io::Error>), "{error:?}");
     }
 }

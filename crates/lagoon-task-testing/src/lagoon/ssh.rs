@@ -247,7 +247,8 @@ fn new_key(openssh: &OpenSsh, kind: KeyKind, path: &Path) -> Result<(), Error> {
     let mut command = openssh.ssh_keygen();
     command.args(["-q", "-N", "", "-t", kind.name(), "-f"]).arg(path);
     let status = command.status().map_err(Error::process("Running ssh-keygen (package openssh-client)"))?;
-    if status.success() { Ok(()) } else { Err(Error::Manifest(format!("ssh-keygen made no {} key", kind.name()))) }
+    let failed = || Error::Manifest(format!("ssh-keygen made no {} key", kind.name()).into());
+    status.success().then_some(()).ok_or_else(failed)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tower::BoxError;
 
 pub use fault::{Fault, Passing};
 pub use faults::FaultProxy;
@@ -31,16 +32,16 @@ use crate::error::Error;
 pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor, Error> {
     let (certificate, key) = parsed(identity)?;
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
-    Ok(TlsAcceptor::from(Arc::new(config.map_err(|error| damaged(&error))?)))
+    Ok(TlsAcceptor::from(Arc::new(config.map_err(damaged)?)))
 }
 
 /// The certificate and key of an identity.
 pub(crate) fn parsed(identity: &Identity) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), Error> {
-    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(|e| damaged(&e))?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|e| damaged(&e))?;
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(damaged)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(damaged)?;
     Ok((certificate, key))
 }
 
-pub(crate) fn damaged(error: &dyn std::fmt::Display) -> Error {
-    Error::Manifest(format!("a certificate is damaged: {error}"))
+pub(crate) fn damaged(error: impl Into<BoxError>) -> Error {
+    Error::manifest("a certificate is damaged")(error)
 }

@@ -123,8 +123,13 @@ fn prebuilt<'a>(folder: &'a CacheFolder, url: &str) -> Prebuilt<'a> {
     Prebuilt { index: Some(url.to_owned()), ..Prebuilt::like("v1.37.2", folder) }
 }
 
-fn download(prebuilt: &Prebuilt<'_>) -> Result<(), String> {
+fn download(prebuilt: &Prebuilt<'_>) -> Result<(), BoxError> {
     prebuilt.download(|store| newest_in_store(store).is_some())
+}
+
+/// Why a download is refused.
+fn refusal(prebuilt: &Prebuilt<'_>) -> String {
+    download(prebuilt).unwrap_err().to_string()
 }
 
 /// Nothing but the lock and the memory of the refusal is left.
@@ -154,7 +159,7 @@ fn architecture() -> &'static str {
 fn download_with_a_wrong_checksum_is_refused() {
     let index = Index::start(Manner::ServesOtherBytes);
     let (_cache, folder) = cache();
-    let reason = download(&prebuilt(&folder, &index.url)).unwrap_err();
+    let reason = refusal(&prebuilt(&folder, &index.url));
     assert!(reason.contains("checksum mismatch"), "{reason}");
     assert_nothing_kept(&folder);
 }
@@ -163,7 +168,7 @@ fn download_with_a_wrong_checksum_is_refused() {
 fn download_without_an_api_server_is_refused() {
     let index = Index::start(Manner::ServesNoApiServer);
     let (_cache, folder) = cache();
-    assert_eq!(download(&prebuilt(&folder, &index.url)).unwrap_err(), "the archive lacks kube-apiserver or etcd");
+    assert_eq!(refusal(&prebuilt(&folder, &index.url)), "the archive lacks kube-apiserver or etcd");
     assert_nothing_kept(&folder);
 }
 
@@ -171,7 +176,7 @@ fn download_without_an_api_server_is_refused() {
 fn index_without_the_minor_version_is_refused() {
     let index = Index::start(Manner::ServesAnotherMinor);
     let (_cache, folder) = cache();
-    let reason = download(&prebuilt(&folder, &index.url)).unwrap_err();
+    let reason = refusal(&prebuilt(&folder, &index.url));
     assert!(reason.contains("unable to find a version"), "{reason}");
     assert_nothing_kept(&folder);
 }
@@ -181,18 +186,18 @@ fn refusal_is_remembered_for_a_day() {
     let index = Index::start(Manner::AnswersNotFound);
     let (_cache, folder) = cache();
     let prebuilt = prebuilt(&folder, &index.url);
-    let reason = download(&prebuilt).unwrap_err();
+    let reason = refusal(&prebuilt);
     assert!(reason.contains("404 Not Found"), "{reason}");
     let asked = index.asked();
     assert!(asked > 0);
 
-    let again = download(&prebuilt).unwrap_err();
+    let again = refusal(&prebuilt);
     assert!(again.contains("less than a day ago") && again.contains(&reason), "{again}");
     assert_eq!(index.asked(), asked);
 
-    let refusal = File::options().write(true).open(folder.path().join(REFUSAL)).unwrap();
-    refusal.set_modified(SystemTime::now() - REMEMBERED - Duration::from_mins(1)).unwrap();
-    assert_eq!(download(&prebuilt).unwrap_err(), reason);
+    let remembered = File::options().write(true).open(folder.path().join(REFUSAL)).unwrap();
+    remembered.set_modified(SystemTime::now() - REMEMBERED - Duration::from_mins(1)).unwrap();
+    assert_eq!(refusal(&prebuilt), reason);
     assert!(index.asked() > asked);
     assert_nothing_kept(&folder);
 }
@@ -203,7 +208,7 @@ fn refused_connection_is_an_error() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let (_cache, folder) = cache();
-    let reason = download(&prebuilt(&folder, &url)).unwrap_err();
+    let reason = refusal(&prebuilt(&folder, &url));
     assert!(reason.contains("connection refused"), "{reason}");
     assert_nothing_kept(&folder);
 }
@@ -213,7 +218,7 @@ fn silent_server_is_given_up_on() {
     let index = Index::start(Manner::Hangs);
     let (_cache, folder) = cache();
     let prebuilt = Prebuilt { silence: Duration::from_millis(500), ..prebuilt(&folder, &index.url) };
-    assert_eq!(download(&prebuilt).unwrap_err(), "only 0 bytes came in 0.5 s");
+    assert_eq!(refusal(&prebuilt), "only 0 bytes came in 0.5 s");
     assert_nothing_kept(&folder);
 }
 
@@ -222,7 +227,7 @@ fn trickling_server_is_given_up_on() {
     let index = Index::start(Manner::Trickles);
     let (_cache, folder) = cache();
     let prebuilt = Prebuilt { silence: Duration::from_secs(2), ..prebuilt(&folder, &index.url) };
-    let reason = download(&prebuilt).unwrap_err();
+    let reason = refusal(&prebuilt);
     assert!(reason.contains("bytes came in 2 s"), "{reason}");
     assert_nothing_kept(&folder);
 }

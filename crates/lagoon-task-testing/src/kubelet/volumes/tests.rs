@@ -68,7 +68,7 @@ fn what_is_missing_is_named_unless_it_is_optional() {
     assert_eq!(laid(&optional), Ok(vec![]));
 }
 
-fn mounted(volume: &Value, mount: &Value, folder: &Path) -> Result<Vec<Mount>, String> {
+fn mounted(volume: &Value, mount: &Value, folder: &Path) -> Result<Vec<Mount>, BoxError> {
     let mut volume = volume.clone();
     volume["name"] = json!("only");
     let mut mount = mount.clone();
@@ -98,6 +98,6 @@ fn a_sub_path_is_made_below_the_volume_and_never_beside_it() {
     assert!(mount.source.is_dir());
     for outside in ["../beside", "/etc", "a/../../b"] {
         let error = mounted(&empty, &json!({ "subPath": outside }), folder.path()).unwrap_err();
-        assert!(error.contains(outside), "{error}");
+        assert!(error.to_string().contains(outside), "{error}");
     }
 }
