@@ -123,16 +123,34 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
     let pod = task.environment.pod_name.clone();
     let holder = Holder { kind: "Pod".to_owned(), name: pod, uid: String::new() };
     let log = TaskLog(task);
-    let switch = Switch::new(task.cluster()?, &log, names, holder);
+    let cluster = task.cluster()?;
     let (standby, production) = (escape(&asked.names.standby), escape(&asked.names.production));
     task.say(format!("Switching: environment \"{standby}\" is to become active, \"{production}\" standby."));
+    let take = async {
+        if asked.dry_run {
+            Ok(Switch::look_only(cluster, &log, names, holder))
+        } else {
+            Switch::take(cluster, &log, names, holder).await
+        }
+    };
+    let switch = tokio::select! {
+        switch = take => switch?,
+        // A Lease that was taken meanwhile is left: the next run sees that this pod has ended.
+        () = task.stopping() => return Err(SwitchError::Stopped.into()),
+    };
+    let outcome = prepare_and_carry_out(task, asked, &switch).await;
+    switch.release().await;
+    outcome
+}
+
+async fn prepare_and_carry_out<'a>(task: &Context, asked: &Asked, switch: &'a Switch<'a>) -> Result<String, Failure> {
     let ready = tokio::select! {
         ready = switch.prepare() => ready?,
         () = task.stopping() => return Err(SwitchError::Stopped.into()),
     };
-    fits(&asked.result(&switch.would_move(&ready).await?))?;
+    fits(&asked.result(&switch.would_move(&ready)))?;
     if asked.dry_run {
-        return show(task, &switch, &ready).await;
+        return show(task, switch, &ready);
     }
     if matches!(ready, Ready::Nothing(_)) {
         task.say("No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.");
@@ -152,14 +170,14 @@ fn fits(result: &DirectResult) -> Result<(), Failure> {
 }
 
 /// A dry run: shows the plan and changes nothing.
-async fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<String, Failure> {
+fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<String, Failure> {
     let outlook = match ready {
         Ready::Nothing(_) => "no route has the label activestandby.lagoon.sh/migrate=true, so none would move",
         Ready::Done(_) => "the switch is done already; a run would move nothing and report the result again",
-        Ready::Begun(_) => "an interrupted switch would be continued",
+        Ready::Planned(planned) if planned.is_begun() => "an interrupted switch would be continued",
         Ready::Planned(_) => "the switch can be carried out",
     };
-    task.say(switch.table(ready).await?);
+    task.say(switch.table(ready));
     switch.say_notes(ready);
     Ok(format!("Dry run: {outlook}. {AFTER}"))
 }

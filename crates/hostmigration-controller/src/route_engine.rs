@@ -32,7 +32,13 @@ impl RouteEngine {
         let holder =
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
-        let switch = Switch::new(&self.cluster, &listener, names, holder);
+        let switch = Box::pin(Switch::take(&self.cluster, &listener, names, holder)).await?;
+        let switched = Self::carry_out(&switch, request).await;
+        switch.release().await;
+        Ok(switched?)
+    }
+
+    async fn carry_out<'a>(switch: &'a Switch<'a>, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchError> {
         let ready = Box::pin(switch.prepare()).await?;
         let carried = Box::pin(switch.carry_out(ready)).await?;
         let (to_standby, to_active) = (&carried.moved.to_standby, &carried.moved.to_active);

@@ -1,30 +1,30 @@
 //! One switch from the first look to the last line of the journal.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-
-use futures::future::try_join;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use crate::cluster::observe::Looking;
 use crate::cluster::{holder, probe};
 use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
+use crate::lock::{Lock, LockError};
 use crate::moves::{Goal, MoveError, Moves, Places};
-use crate::plan::plan;
-use crate::plan::{already_done, table};
+use crate::plan::claim::{self, Begun};
+use crate::plan::observed::Observed;
+use crate::plan::{Problem, already_done, no_namespace, plan, table};
 use crate::side::{Side, Sides};
 use crate::{Caller, SwitchError};
-use lagoon_task::cluster::Cluster;
+use lagoon_task::cluster::{Cause, Cluster};
 
 /// Routes that are not where they belong once all have been moved are moved again this often: somebody else is at work.
 const PASSES: usize = 3;
 
 /// A switch of two namespaces.
 pub struct Switch<'a> {
-    cluster: &'a Cluster,
+    cluster: Cluster,
     caller: &'a dyn Caller,
     names: Sides<String>,
     holder: Holder,
+    lock: Option<Arc<Lock>>,
 }
 
 /// What there is to do. Nothing has been changed to find out.
@@ -32,21 +32,38 @@ pub enum Ready<'a> {
     /// No route is labelled to be moved. What is worth knowing about that.
     Nothing(Vec<String>),
     /// The switch is done already, and Lagoon may not know it.
-    Done(Box<Journal<'a>>),
-    /// An earlier run has begun it.
-    Begun(Box<Journal<'a>>),
-    /// It can be carried out.
+    Done(Box<Done<'a>>),
+    /// It can be carried out, or gone on with.
     Planned(Box<Planned<'a>>),
 }
 
-/// A switch that can be carried out.
+/// A switch that is done already.
+pub struct Done<'a> {
+    moved: Moved,
+    journal: Journal<'a>,
+}
+
+/// What is still to do of a switch.
 pub struct Planned<'a> {
-    switch_id: String,
+    head: Head,
     book: Book,
     notes: Vec<String>,
     places: Places,
-    has_certificates: bool,
+    /// The journal there, of this switch or of an earlier one.
     previous: Option<Journal<'a>>,
+    is_begun: bool,
+    /// Why a switch that has begun cannot be gone on with: it is undone.
+    problems: Vec<Problem>,
+    /// The unfinished journal of a switch the other way, which this one ends.
+    other: Option<Journal<'a>>,
+}
+
+impl Planned<'_> {
+    /// Whether an earlier run has begun the switch.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
+    }
 }
 
 /// A switch that has been carried out.
@@ -60,46 +77,128 @@ pub struct Carried<'a> {
 
 impl<'a> Switch<'a> {
     /// A switch of the standby and the active environment's namespaces, carried out by `holder`, an object in the standby
-    /// environment's namespace.
+    /// environment's namespace. Takes the lock, which is given back by [`release`](Self::release).
+    pub async fn take(
+        cluster: &Cluster,
+        caller: &'a dyn Caller,
+        names: Sides<String>,
+        holder: Holder,
+    ) -> Result<Self, SwitchError> {
+        let lock = match Lock::take(cluster, &names, holder.clone()).await {
+            Ok(lock) => Arc::new(lock),
+            Err(error) => return Err(why_not_taken(cluster, &names, error).await),
+        };
+        Ok(Self { cluster: cluster.guarded(lock.clone()), caller, names, holder, lock: Some(lock) })
+    }
+
+    /// The same for a look only: without the lock, it can be prepared and not carried out.
     #[must_use]
-    pub fn new(cluster: &'a Cluster, caller: &'a dyn Caller, names: Sides<String>, holder: Holder) -> Self {
-        Self { cluster, caller, names, holder }
+    pub fn look_only(cluster: &Cluster, caller: &'a dyn Caller, names: Sides<String>, holder: Holder) -> Self {
+        Self { cluster: cluster.clone(), caller, names, holder, lock: None }
+    }
+
+    /// Gives the lock back.
+    pub async fn release(&self) {
+        if let Some(lock) = &self.lock {
+            lock.release().await;
+        }
     }
 
     /// Finds out what there is to do. Changes nothing, so it may be given up at any point.
+    ///
+    /// A new switch, one that an earlier run has begun, and one that is done are told apart by what is seen: what is still
+    /// to do is planned and checked anew.
     pub async fn prepare(&'a self) -> Result<Ready<'a>, SwitchError> {
         let looking = self.looking();
-        let own = async { Ok(journal::find(self.cluster, &self.names.standby).await?) };
-        let observed = async { Ok::<_, SwitchError>(looking.observe().await?) };
-        let (own, observed) = Box::pin(try_join(own, observed)).await?;
-        if observed.sides.active.missing.is_none() {
-            self.no_switch_back_under_way().await?;
-        }
-        let previous = match own {
-            Some(own) if own.head.state == State::Moving => return self.begun(own).await,
-            Some(own) if self.is_same(&own.head) && already_done::is_in_place(&observed, &own.head) => {
-                return Ok(Ready::Done(Box::new(own)));
-            }
-            other => other,
+        let own = self.find(Side::Standby).await?;
+        let other = self.unfinished_other_way(own.as_ref()).await?;
+        let mut begun = None;
+        let mut ended = None;
+        let book = match &own {
+            Some(own) if own.head.state == State::Moving => Some(self.may_go_on(own).await?),
+            _ => None,
         };
-        let plan = plan(&observed).map_err(SwitchError::Problems)?;
-        if plan.book.routes.is_empty() {
-            return Ok(Ready::Nothing(plan.notes));
+        let rescued = match &other {
+            Some(other) => other.book().await.map_err(still_unended)?,
+            None => Book::default(),
+        };
+        let (mut observed, groups) = looking.observe().await?;
+        match (&own, book) {
+            (Some(own), Some(book)) => {
+                let known = book.clone();
+                let mut found = claim::resume(&mut observed, &own.head, book);
+                found.nowhere.extend(claim::rescue(&mut observed, &known, rescued));
+                begun = Some(found);
+            }
+            (Some(own), None) if self.is_same(&own.head) && already_done::is_in_place(&observed, &own.head) => {
+                ended = Some(claim::settle(&mut observed, &own.head.switch_id));
+            }
+            _ => {}
         }
+        looking.look_closer(&mut observed, &groups).await?;
+        self.plan(observed, own, begun, ended, other).await
+    }
+
+    async fn plan(
+        &'a self,
+        observed: Observed,
+        own: Option<Journal<'a>>,
+        begun: Option<Begun>,
+        ended: Option<Moved>,
+        other: Option<Journal<'a>>,
+    ) -> Result<Ready<'a>, SwitchError> {
+        let is_begun = begun.is_some();
+        let begun = begun.unwrap_or_default();
+        let mut notes = begun.notes;
+        let planned = plan(&observed, is_begun.then_some(begun.done));
+        let (mut book, mut problems) = match planned {
+            Ok(plan) => {
+                notes.extend(plan.notes);
+                (plan.book, Vec::new())
+            }
+            Err(problems) => (Book::default(), problems),
+        };
+        let head = self.head(own.as_ref().filter(|_| is_begun || ended.is_some()), ended.clone());
+        if problems.is_empty() {
+            if book.routes.is_empty() && !is_begun {
+                return Ok(match own.zip(ended) {
+                    Some((journal, moved)) => Ready::Done(Box::new(Done { moved, journal })),
+                    None => Ready::Nothing(notes),
+                });
+            }
+            problems = probe::probe(self.looking(), &head.switch_id, &mut book, &observed).await?;
+        }
+        if !problems.is_empty() {
+            if !is_begun {
+                return Err(SwitchError::Problems(problems));
+            }
+            book = begun.all;
+        }
+        let mut head = head;
+        let is_nowhere = |entry: &RouteEntry| begun.nowhere.iter().any(|one| *one == entry.key());
+        head.gaps = (0..book.routes.len()).filter(|place| is_nowhere(&book.routes[*place])).collect();
         let mut places = Places::default();
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
-        let has_certificates = Side::BOTH.iter().any(|side| !observed.sides.of(*side).certificates.is_empty());
-        let rivals = probe::rivals(&observed);
-        drop(observed);
-        let switch_id = already_done::new_switch_id();
-        let mut book = plan.book;
-        let problems = probe::probe(looking, &switch_id, &mut book, &rivals).await?;
-        if !problems.is_empty() {
-            return Err(SwitchError::Problems(problems));
+        let planned = Planned { head, book, notes, places, previous: own, is_begun, problems, other };
+        Ok(Ready::Planned(Box::new(planned)))
+    }
+
+    /// The head of this switch: that of `earlier`, which is the same switch, or a new one.
+    fn head(&self, earlier: Option<&Journal<'a>>, ended: Option<Moved>) -> Head {
+        Head {
+            version: VERSION,
+            switch_id: earlier.map_or_else(already_done::new_switch_id, |journal| journal.head.switch_id.clone()),
+            state: State::Moving,
+            holder: self.holder.clone(),
+            standby_namespace: self.names.standby.clone(),
+            active_namespace: self.names.active.clone(),
+            parts: Vec::new(),
+            routes: None,
+            gaps: BTreeSet::new(),
+            ended: ended.or_else(|| earlier.and_then(|journal| journal.head.ended.clone())),
         }
-        Ok(Ready::Planned(Box::new(Planned { switch_id, book, notes: plan.notes, places, has_certificates, previous })))
     }
 
     /// Carries out what [`prepare`](Self::prepare) found. Must be awaited to its end once it has begun.
@@ -107,12 +206,16 @@ impl<'a> Switch<'a> {
         self.say_notes(&ready);
         match ready {
             Ready::Nothing(_) => Ok(Carried { moved: Moved::default(), is_repeated: false, journal: None }),
-            Ready::Done(journal) => {
-                let moved = journal.head.routes.clone().unwrap_or_default();
-                Ok(Carried { moved, is_repeated: true, journal: Some(journal) })
+            Ready::Done(done) => {
+                let Done { moved, journal } = *done;
+                Ok(Carried { moved, is_repeated: true, journal: Some(Box::new(journal)) })
             }
-            Ready::Begun(journal) => self.go_on(*journal).await,
-            Ready::Planned(planned) => self.begin(*planned).await,
+            Ready::Planned(planned) => {
+                let carried = if planned.is_begun { self.go_on(*planned).await } else { self.begin(*planned).await };
+                carried.map_err(
+                    |error| if self.has_lost_the_lock() { SwitchError::LockLost(Box::new(error)) } else { error },
+                )
+            }
         }
     }
 
@@ -124,22 +227,22 @@ impl<'a> Switch<'a> {
     }
 
     /// What a switch would do, as a table.
-    pub async fn table(&self, ready: &Ready<'_>) -> Result<String, SwitchError> {
-        Ok(match ready {
+    #[must_use]
+    pub fn table(&self, ready: &Ready<'_>) -> String {
+        match ready {
             Ready::Nothing(_) | Ready::Done(_) => String::new(),
-            Ready::Begun(journal) => table::table(&journal.book().await?, &self.names),
             Ready::Planned(planned) => table::table(&planned.book, &self.names),
-        })
+        }
     }
 
-    /// What moves if the switch is carried out.
-    pub async fn would_move(&self, ready: &Ready<'_>) -> Result<Moved, SwitchError> {
-        Ok(match ready {
+    /// What moves, or has moved, if the switch is carried out.
+    #[must_use]
+    pub fn would_move(&self, ready: &Ready<'_>) -> Moved {
+        match ready {
             Ready::Nothing(_) => Moved::default(),
-            Ready::Done(journal) => journal.head.routes.clone().unwrap_or_default(),
-            Ready::Begun(journal) => journal.book().await?.moved(),
-            Ready::Planned(planned) => planned.book.moved(),
-        })
+            Ready::Done(done) => done.moved.clone(),
+            Ready::Planned(planned) => moved(&planned.head, &planned.book),
+        }
     }
 
     /// Says what is worth knowing about a switch and no reason to stop.
@@ -147,7 +250,7 @@ impl<'a> Switch<'a> {
         let notes: &[String] = match ready {
             Ready::Nothing(notes) => notes,
             Ready::Planned(planned) => &planned.notes,
-            Ready::Done(_) | Ready::Begun(_) => &[],
+            Ready::Done(_) => &[],
         };
         for note in notes {
             self.caller.say(&format!("Note: {note}"));
@@ -155,83 +258,88 @@ impl<'a> Switch<'a> {
     }
 
     fn looking(&self) -> Looking<'_> {
-        Looking { cluster: self.cluster, names: &self.names }
+        Looking { cluster: &self.cluster, names: &self.names }
+    }
+
+    fn has_lost_the_lock(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.is_lost())
     }
 
     fn is_same(&self, head: &Head) -> bool {
         head.standby_namespace == self.names.standby && head.active_namespace == self.names.active
     }
 
-    /// The switch back keeps its journal in the other namespace.
-    async fn no_switch_back_under_way(&self) -> Result<(), SwitchError> {
-        match journal::find(self.cluster, &self.names.active).await? {
-            Some(other) if other.head.state == State::Moving => Err(unfinished(&other.head)),
-            _ => Ok(()),
+    async fn find(&self, side: Side) -> Result<Option<Journal<'_>>, JournalError> {
+        journal::find(&self.cluster, self.names.of(side)).await
+    }
+
+    /// The switch back keeps its journal in the other namespace. If it is unfinished it is to be ended first; if both are
+    /// (an older version of this program could leave them so) this run ends both.
+    async fn unfinished_other_way(&'a self, own: Option<&Journal<'a>>) -> Result<Option<Journal<'a>>, SwitchError> {
+        let other = match self.find(Side::Active).await {
+            Ok(other) => other.filter(|other| other.head.state == State::Moving),
+            // The look at the namespaces says why.
+            Err(JournalError::Cluster(error)) if matches!(error.cause(), Cause::Forbidden(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let own_is_unfinished = own.is_some_and(|own| own.head.state == State::Moving && self.is_same(&own.head));
+        match other {
+            Some(other) if !own_is_unfinished => Err(unfinished(&other.head)),
+            other => Ok(other),
         }
     }
 
-    /// An unfinished switch is continued, unless somebody is at it or it is another one.
-    async fn begun(&self, journal: Journal<'a>) -> Result<Ready<'a>, SwitchError> {
+    /// The book of an unfinished switch, unless it is another one or somebody is at it.
+    async fn may_go_on(&self, journal: &Journal<'a>) -> Result<Book, SwitchError> {
         let head = &journal.head;
-        let is_ours = head.holder == self.holder;
-        if !is_ours && holder::is_running(self.cluster, &self.names.standby, &head.holder).await? {
-            let namespace = self.names.standby.clone();
-            return Err(SwitchError::Running { holder: head.holder.clone(), namespace });
-        }
         if !self.is_same(head) {
             return Err(unfinished(head));
         }
-        Ok(Ready::Begun(Box::new(journal)))
+        // An older version of this program takes no lock but its journal.
+        if head.holder != self.holder && holder::is_running(&self.cluster, &self.names.standby, &head.holder).await? {
+            let holder = head.holder.object_name(&self.names.standby);
+            return Err(LockError::Held { holder, since: "before this run".to_owned() }.into());
+        }
+        journal.book().await.map_err(still_unended)
     }
 
     async fn begin(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         if self.caller.is_stopping() {
             return Err(SwitchError::Stopped);
         }
-        let head = Head {
-            version: VERSION,
-            switch_id: planned.switch_id,
-            state: State::Moving,
-            holder: self.holder.clone(),
-            standby_namespace: self.names.standby.clone(),
-            active_namespace: self.names.active.clone(),
-            parts: Vec::new(),
-            routes: None,
-        };
-        let journal = Journal::begin(self.cluster, head, &planned.book, planned.previous).await?;
-        let moves = self.moves(journal, planned.book, planned.has_certificates);
-        // Both switches write first and look then, so at least one of two sees the other.
-        if let Err(error) = self.no_switch_back_under_way().await {
-            return Err(abandon(moves, error).await);
-        }
+        let journal = Journal::begin(&self.cluster, planned.head, &planned.book, planned.previous).await?;
+        let moves = self.moves(journal, planned.book);
         if let Err(error) = moves.copy_companions().await {
             return Err(abandon(moves, SwitchError::Undone { cause: Box::new(error) }).await);
         }
         if self.caller.is_stopping() {
             return Err(abandon(moves, SwitchError::Stopped).await);
         }
-        self.move_all(moves, planned.places).await
+        self.move_all(moves, planned.places, None).await
     }
 
-    async fn go_on(&'a self, mut journal: Journal<'a>) -> Result<Carried<'a>, SwitchError> {
+    async fn go_on(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let book = journal.book().await.map_err(still_unended)?;
-        if journal.head.holder != self.holder {
-            journal.head.holder = self.holder.clone();
-            journal.write_head().await.map_err(still_unended)?;
-        }
-        let moves = self.moves(journal, book, true);
+        let Planned { head, book, previous, problems, other, .. } = planned;
+        let Some(mut journal) = previous else { return Err(SwitchError::Stopped) };
+        journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
+        journal.write_book(&book).await.map_err(still_unended)?;
+        let moves = self.moves(journal, book);
         let places = match moves.look().await {
             Ok((places, _)) => places,
             Err(error) => return Err(held(&moves, error.into()).await),
         };
+        if !problems.is_empty() {
+            return Err(self.undo(moves, MoveError::Problems(problems)).await);
+        }
         match moves.copy_companions().await {
-            Ok(()) => self.move_all(moves, places).await,
+            Ok(()) => self.move_all(moves, places, other).await,
             Err(error) => Err(self.undo(moves, error).await),
         }
     }
 
-    fn moves(&'a self, journal: Journal<'a>, book: Book, has_certificates: bool) -> Moves<'a> {
+    fn moves(&'a self, journal: Journal<'a>, book: Book) -> Moves<'a> {
+        let gaps = journal.head.gaps.clone();
         Moves {
             looking: self.looking(),
             caller: self.caller,
@@ -239,14 +347,16 @@ impl<'a> Switch<'a> {
             journal: tokio::sync::Mutex::new(journal),
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
-            // By chance: what an earlier run has written must not be taken for what this one writes.
-            editions: AtomicUsize::new(usize::from(fastrand::u16(..)) << 16),
-            gaps: tokio::sync::Semaphore::new(crate::CONCURRENT_GAPS),
-            has_certificates,
+            gaps: crate::moves::Gaps::new(gaps),
         }
     }
 
-    async fn move_all(&self, moves: Moves<'a>, mut places: Places) -> Result<Carried<'a>, SwitchError> {
+    async fn move_all(
+        &self,
+        moves: Moves<'a>,
+        mut places: Places,
+        other: Option<Journal<'a>>,
+    ) -> Result<Carried<'a>, SwitchError> {
         for _ in 0..PASSES {
             let errors = moves.pass(Goal::Switched, &places).await;
             if let Some(error) = errors.into_iter().next() {
@@ -256,6 +366,9 @@ impl<'a> Switch<'a> {
             places = now;
             if unsettled(&moves, &places, Goal::Switched).is_empty() {
                 moves.clean_up(&routes).await.map_err(not_ended)?;
+                if let Some(other) = other {
+                    other.remove().await.map_err(|error| not_ended(error.into()))?;
+                }
                 return end(moves).await.map_err(not_ended);
             }
         }
@@ -264,6 +377,9 @@ impl<'a> Switch<'a> {
 
     /// Moves everything back.
     async fn undo(&self, moves: Moves<'a>, cause: MoveError) -> SwitchError {
+        if self.has_lost_the_lock() {
+            return told_as_far_as_seen(&moves, cause).await;
+        }
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
         let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
         for error in moves.pass(Goal::AsBefore, &places).await {
@@ -276,6 +392,22 @@ impl<'a> Switch<'a> {
             told(&moves, cause, &places)
         }
     }
+}
+
+/// A namespace that is not there has no lock either.
+async fn why_not_taken(cluster: &Cluster, names: &Sides<String>, error: LockError) -> SwitchError {
+    if let LockError::Cluster(refused) = &error
+        && matches!(refused.cause(), Cause::Forbidden(_) | Cause::NotFound(_))
+        && let Ok(Some(missing)) = (Looking { cluster, names }).missing().await
+    {
+        return SwitchError::Problems(vec![no_namespace(&names.active, missing)]);
+    }
+    error.into()
+}
+
+/// What has moved once this switch is done.
+fn moved(head: &Head, book: &Book) -> Moved {
+    head.ended.clone().unwrap_or_default().and(book.moved())
 }
 
 /// Notes in the journal of a namespace, if a switch there is done, that its end has been recorded.
@@ -307,8 +439,11 @@ fn not_ended(cause: MoveError) -> SwitchError {
 
 /// The last line of the journal but one.
 async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
-    let routes = moves.book().moved();
+    let book = moves.book().clone();
     let mut journal = moves.journal.into_inner();
+    let routes = moved(&journal.head, &book);
+    journal.head.gaps.clear();
+    journal.head.ended = None;
     journal.head.state = State::Switched;
     journal.head.routes = Some(routes.clone());
     journal.write_head().await?;
@@ -319,7 +454,17 @@ async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
 async fn abandon(moves: Moves<'_>, error: SwitchError) -> SwitchError {
     let undone: Result<(), MoveError> = async {
         moves.undo_companions().await?;
-        Ok(moves.journal.into_inner().remove().await?)
+        let mut journal = moves.journal.into_inner();
+        match journal.head.ended.take() {
+            // What had been switched before stays switched.
+            Some(ended) => {
+                journal.head.state = State::Switched;
+                journal.head.routes = Some(ended);
+                journal.head.gaps.clear();
+                Ok(journal.write_head().await?)
+            }
+            None => Ok(journal.remove().await?),
+        }
     }
     .await;
     match undone {
@@ -360,7 +505,7 @@ fn told(moves: &Moves<'_>, cause: MoveError, places: &Places) -> SwitchError {
 /// The namespaces that the route is in.
 fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option<String> {
     let place = places.of(route, &moves.switch);
-    let is_live = |side: &Side| place.is_at(*side) || place.stood_in_at(*side);
+    let is_live = |side: &Side| place.is_at(*side);
     let names: Vec<&str> = Side::BOTH.into_iter().filter(is_live).map(|side| moves.names().of(side).as_str()).collect();
     (!names.is_empty()).then(|| names.join(" and "))
 }

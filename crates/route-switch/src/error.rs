@@ -2,6 +2,7 @@
 
 use crate::cluster::ensure::SureError;
 use crate::journal::{Holder, JournalError};
+use crate::lock::LockError;
 use crate::moves::MoveError;
 use crate::plan::Problem;
 use lagoon_task::cluster::ClusterError;
@@ -22,17 +23,15 @@ pub enum SwitchError {
     /// The journal could not be read or written, before anything was moved.
     #[error("The switch could not begin. {0}. {NOTHING} {AGAIN}")]
     Journal(#[from] JournalError),
-    /// Another run is at it.
+    /// The lock could not be taken.
+    #[error("{}", not_taken(.0))]
+    Lock(#[from] LockError),
+    /// Another run has taken the lock over: this one had been stopped, or somebody deleted its Lease.
     #[error(
-        "Another run of this switch is under way: {}. This one has changed nothing. Wait until that one has ended; if the \
-         switch is not done by then, run the task again.{}", .holder.object_name(.namespace), if_its_node_is_lost(.holder)
+        "This run has lost the lock on the two environments and has stopped without changing anything more. {0} What is \
+         not done yet the run that holds the lock now does; if there is none, run the task again."
     )]
-    Running {
-        /// Who.
-        holder: Holder,
-        /// The holder's namespace.
-        namespace: String,
-    },
+    LockLost(#[source] Box<SwitchError>),
     /// A switch of another pair or the other way has not ended.
     #[error(
         "A switch of namespaces \"{}\" and \"{}\" has begun and not ended, and this task asks for another one. {NOTHING} \
@@ -101,20 +100,44 @@ impl SwitchError {
                 error.cause().may_pass()
             }
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
-            Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
-            Self::Running { .. } | Self::Stopped | Self::Prepared(_) | Self::Unended { .. } | Self::NotEnded { .. } => {
-                true
+            Self::Lock(LockError::Cluster(error) | LockError::Sure(SureError::Cluster(error))) => {
+                error.cause().may_pass()
             }
+            Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
+            Self::Lock(_)
+            | Self::LockLost(_)
+            | Self::Stopped
+            | Self::Prepared(_)
+            | Self::Unended { .. }
+            | Self::NotEnded { .. } => true,
         }
     }
 }
 
-/// The pod of a node that is lost looks like one that runs, and nobody can tell that its process has ended.
-fn if_its_node_is_lost(holder: &Holder) -> &'static str {
-    if holder.kind == "Pod" {
-        " If it does not end because its node is lost, ask your Lagoon administrator to delete that pod by force first."
+fn not_taken(error: &LockError) -> String {
+    let (what, advice) = match error {
+        LockError::Held { holder, .. } => (
+            format!("Another run of this switch is under way: {error}"),
+            format!(
+                "Wait until that one has ended; if the switch is not done by then, run the task again. {}",
+                if_it_does_not_end(&holder.kind)
+            ),
+        ),
+        LockError::Unknown { lease, .. } => (
+            format!("Another run of this switch may be under way: {error}"),
+            format!("If no switch of these environments runs, delete {lease}, then run the task again."),
+        ),
+        _ => (format!("The switch could not begin. {error}"), AGAIN.to_owned()),
+    };
+    format!("{what}. {NOTHING} {advice}")
+}
+
+/// The pod of a node that is lost looks like one that runs, and a `HostMigration` without a controller stays as it is.
+fn if_it_does_not_end(kind: &str) -> &'static str {
+    if kind == "Pod" {
+        "If it does not end because its node is lost, ask your Lagoon administrator to delete that pod by force first."
     } else {
-        ""
+        "If it does not end because no controller carries it out, ask your Lagoon administrator to delete it first."
     }
 }
 

@@ -10,9 +10,9 @@ pub const MIGRATING: &str = "activestandby.lagoon.sh/migrating";
 pub const MIGRATED_FROM: &str = "activestandby.lagoon.sh/migrated-from";
 /// The switch that put an object where it is.
 pub const SWITCH: &str = "activestandby.lagoon.sh/switch";
-/// On an object that stands in for another for the time of a switch, and on the journal: what it is for.
+/// On an object that a switch makes for itself: what it is for.
 pub const ROLE: &str = "activestandby.lagoon.sh/role";
-/// The value of [`ROLE`] on an object that stands in for another.
-pub const STAND_IN: &str = "stand-in";
+/// The value of [`ROLE`] on a Secret that had to make way for another of its name, and is kept under this one.
+pub const KEPT: &str = "kept";
 /// The value of [`ROLE`] on a part of a journal.
 pub const JOURNAL: &str = "journal";

@@ -11,6 +11,7 @@ mod error;
 mod fixtures;
 pub mod journal;
 pub mod labels;
+mod lock;
 mod moves;
 pub mod plan;
 pub mod route;
@@ -18,6 +19,7 @@ pub mod side;
 
 pub use engine::{Carried, Ready, Switch, note_reported};
 pub use error::SwitchError;
+pub use lock::LockError;
 pub use moves::{Goal, MoveError, Place, Places};
 
 /// How many requests of one kind of step are under way at once.

@@ -203,6 +203,9 @@ pub enum Cause {
         /// The server's message.
         message: String,
     },
+    /// A [guard](crate::cluster::WriteGuard) has not let it be sent, for this reason.
+    #[error("it was not sent, because {0}")]
+    Withheld(String),
     /// An answer that is not what Kubernetes sends.
     #[error("the Kubernetes API server's answer could not be understood")]
     NotUnderstood,
@@ -320,11 +323,19 @@ pub(crate) fn shortened(message: &str) -> String {
 
 /// A request without an answer: never sent, sent to the wrong server, or lost.
 fn from_transport(error: &(dyn StdError + 'static)) -> Cause {
+    if let Some(cause) = withheld(error) {
+        return cause.clone();
+    }
     if let Some(detail) = certificate_problem(error) {
         return Cause::NotOurServer(detail);
     }
     let detail = shortened(&innermost(error));
     if never_sent(error) { Cause::Unreachable(detail) } else { Cause::AnswerLost(detail) }
+}
+
+/// Why a guard has not let a request be sent, if that is what `error` says.
+pub(crate) fn withheld<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Cause> {
+    chain(error).find_map(|part| part.downcast_ref::<Cause>())
 }
 
 /// Whether `error` says that no connection came about.

@@ -5,6 +5,7 @@
 //! with the mounted certificate authority to be this cluster's API server before it sees the token.
 
 mod error;
+mod guard;
 mod lists;
 mod logs;
 mod objects;
@@ -32,6 +33,7 @@ use tower::{BoxError, ServiceBuilder};
 pub use error::{Cause, ClusterError, ObjectName};
 #[cfg(feature = "lagoon-api")]
 pub(crate) use error::{certificate_problem, innermost, never_sent, shortened};
+pub use guard::WriteGuard;
 pub(crate) use logs::LogPiece;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
@@ -116,6 +118,7 @@ pub struct Cluster {
     /// For answers that may begin late, such as the log of a container that prints nothing yet: neither deadline nor
     /// retry. Both clients share their connections.
     patient: Client,
+    guard: Option<guard::Guarded>,
 }
 
 impl Cluster {
@@ -166,11 +169,12 @@ impl Cluster {
         let service = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .retry(retry::Retries::new(output.clone()))
+            .filter_async(guard::allowed)
             .filter(authorize)
             .timeout(ATTEMPT_DEADLINE)
             .service(http);
         let namespace = || environment.namespace.clone();
-        Ok(Self { client: Client::new(service, namespace()), patient: Client::new(patient, namespace()) })
+        Ok(Self { client: Client::new(service, namespace()), patient: Client::new(patient, namespace()), guard: None })
     }
 
     /// The kube client, for [`kube::Api`]; use it inside [`Cluster::call`].

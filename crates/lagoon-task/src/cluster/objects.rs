@@ -231,7 +231,8 @@ impl Objects<'_> {
 
     async fn post(&self, object: &Value, dry_run: bool) -> Result<Value, ClusterError> {
         let parameters = PostParams { dry_run, ..PostParams::default() };
-        let created = self.send(self.path().create(&parameters, object.to_string().into_bytes())).await;
+        let request = self.path().create(&parameters, object.to_string().into_bytes());
+        let created = if dry_run { self.send(request).await } else { self.change(request).await };
         created.map_err(|cause| ClusterError::Create { object: self.name(&Metadata::of(object).name), cause })
     }
 
@@ -249,7 +250,7 @@ impl Objects<'_> {
     pub async fn replace(&self, object: &Value) -> Result<Value, ClusterError> {
         let name = Metadata::of(object).name;
         let request = self.path().replace(&name, &PostParams::default(), object.to_string().into_bytes());
-        self.send(request).await.map_err(|cause| ClusterError::Change { object: self.name(&name), cause })
+        self.change(request).await.map_err(|cause| ClusterError::Change { object: self.name(&name), cause })
     }
 
     /// Deletes an object, if it is still the very one that `seen` is of, unchanged. Objects that it owns are left to
@@ -266,6 +267,24 @@ impl Objects<'_> {
     pub async fn delete(&self, seen: &Metadata) -> Result<Deleted, ClusterError> {
         let resource_version = Some(seen.resource_version.clone()).filter(|version| !version.is_empty());
         self.delete_if(seen, resource_version, None).await
+    }
+
+    /// Asks whether an object could be deleted: everything is done but the deleting.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Metadata, Objects};
+    /// # async fn example(ingresses: &Objects<'_>, seen: &Metadata) -> Result<(), ClusterError> {
+    /// if let Err(refused) = ingresses.could_delete(seen).await {
+    ///     println!("{refused}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn could_delete(&self, seen: &Metadata) -> Result<(), ClusterError> {
+        let parameters = DeleteParams { dry_run: true, ..only(seen, None) };
+        match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
+            Ok(_) | Err(Cause::NotFound(_)) => Ok(()),
+            Err(cause) => Err(ClusterError::Delete { object: self.name(&seen.name), cause }),
+        }
     }
 
     /// Deletes an object, if it is still the one that `seen` is of, however it has changed. A pod's containers get so
@@ -289,13 +308,8 @@ impl Objects<'_> {
         resource_version: Option<String>,
         grace_period_seconds: Option<u32>,
     ) -> Result<Deleted, ClusterError> {
-        let parameters = DeleteParams {
-            grace_period_seconds,
-            propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions { uid: Some(seen.uid.clone()), resource_version }),
-            ..DeleteParams::default()
-        };
-        match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
+        let parameters = DeleteParams { grace_period_seconds, ..only(seen, resource_version) };
+        match self.change::<Value>(self.path().delete(&seen.name, &parameters)).await {
             Ok(answer) if Metadata::of(&answer).finalizers.is_empty() && !has_grace(&answer) => Ok(Deleted::Gone),
             Ok(_) => Ok(Deleted::Terminating),
             Err(Cause::NotFound(_)) => Ok(Deleted::Gone),
@@ -307,12 +321,39 @@ impl Objects<'_> {
         Request::new(DynamicObject::url_path(&self.resource, Some(&self.namespace)))
     }
 
+    /// Sends what changes something: only while the cluster's guard allows it.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Cause> {
+        let guarded = request.map(|mut request| {
+            if let Some(guard) = &self.cluster.guard {
+                request.extensions_mut().insert(guard.clone());
+            }
+            request
+        });
+        self.send(guarded).await.inspect_err(|cause| {
+            if let Some(guard) = &self.cluster.guard {
+                guard.hear(cause);
+            }
+        })
+    }
+
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Cause> {
         let request = request.map_err(|_| Cause::NotUnderstood)?;
         self.cluster.ask(self.cluster.client.request(request)).await
+    }
+}
+
+/// Deletes this very object and none after it of the same name.
+fn only(seen: &Metadata, resource_version: Option<String>) -> DeleteParams {
+    DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        preconditions: Some(Preconditions { uid: Some(seen.uid.clone()), resource_version }),
+        ..DeleteParams::default()
     }
 }
 

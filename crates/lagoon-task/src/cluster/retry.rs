@@ -10,7 +10,7 @@ use tower::BoxError;
 use tower::retry::Policy;
 
 use crate::backoff::Backoff;
-use crate::cluster::error::{certificate_problem, never_sent};
+use crate::cluster::error::{certificate_problem, never_sent, withheld};
 use crate::output::Output;
 
 /// How long a request is tried again before the task gives up on it.
@@ -180,7 +180,7 @@ fn ended<B>(result: &Result<Response<B>, BoxError>, was_down: bool) -> Option<En
             let seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
             later.then_some(Ended::Answered(status.as_u16(), seconds))
         }
-        Err(error) if certificate_problem(error.as_ref()).is_some() => None,
+        Err(error) if certificate_problem(error.as_ref()).is_some() || withheld(error.as_ref()).is_some() => None,
         Err(error) if never_sent(error.as_ref()) => Some(Ended::NeverSent),
         Err(_) => Some(Ended::Lost),
     }

@@ -3,4 +3,5 @@
 pub(crate) mod ensure;
 pub(crate) mod holder;
 pub(crate) mod observe;
+pub(crate) mod owners;
 pub(crate) mod probe;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join_all, try_join};
+use futures::future::{join_all, try_join, try_join3};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -14,7 +14,8 @@ use crate::CONCURRENT;
 use crate::cluster::ensure;
 use crate::plan::certificates::named_secrets;
 use crate::plan::manifest::same_content;
-use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights, SecretThere};
+use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights, SecretThere, SecretUsers};
+use crate::plan::users;
 use crate::route::{BesideKind, KINDS, Route, RouteKind};
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
@@ -29,26 +30,24 @@ pub(crate) struct Looking<'a> {
 }
 
 /// The API groups that a cluster has.
-type Groups = BTreeSet<String>;
+pub(crate) type Groups = BTreeSet<String>;
 
 impl<'a> Looking<'a> {
-    /// Everything that a plan needs.
-    pub(crate) async fn observe(&self) -> Result<Observed, ClusterError> {
+    /// Which routes there are, and the API groups that the cluster has. What the routes need [`look_closer`] adds.
+    ///
+    /// [`look_closer`]: Self::look_closer
+    pub(crate) async fn observe(&self) -> Result<(Observed, Groups), ClusterError> {
         let (groups, missing) = try_join(self.groups(), self.missing()).await?;
         if let Some(missing) = missing {
             let mut observed = Observed::default();
             observed.sides.standby.name.clone_from(&self.names.standby);
             observed.sides.active.name.clone_from(&self.names.active);
             observed.sides.active.missing = Some(missing);
-            return Ok(observed);
+            return Ok((observed, groups));
         }
         let namespaces = try_join(self.namespace(Side::Standby, &groups), self.namespace(Side::Active, &groups));
         let (standby, active) = Box::pin(namespaces).await?;
-        let mut observed = Observed { sides: Sides { standby, active }, ..Observed::default() };
-        if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) {
-            self.look_closer(&mut observed, &groups).await?;
-        }
-        Ok(observed)
+        Ok((Observed { sides: Sides { standby, active }, ..Observed::default() }, groups))
     }
 
     /// The routes of this kind.
@@ -89,7 +88,7 @@ impl<'a> Looking<'a> {
     }
 
     /// Whether the active environment's namespace is not there.
-    async fn missing(&self) -> Result<Option<&'static str>, ClusterError> {
+    pub(crate) async fn missing(&self) -> Result<Option<&'static str>, ClusterError> {
         let name = &self.names.active;
         let api: kube::Api<v1::Namespace> = kube::Api::all(self.cluster.client());
         let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", name), cause };
@@ -113,14 +112,21 @@ impl<'a> Looking<'a> {
         let mut namespace = Namespace { name: name.clone(), ..Namespace::default() };
         let ((), services) = try_join(self.all_routes(side, groups, &mut namespace), services).await?;
         namespace.services = services.into_iter().map(|service| service.name).collect();
-        let (certificates, rights) = try_join(self.certificates(name, groups), self.rights(name)).await?;
+        let pods = self.pods(side);
+        let builds = async { allowed(pods.list(|pod| users::build(&pod)).await) };
+        let (certificates, rights, builds) =
+            try_join3(self.certificates(name, groups), self.rights(name), builds).await?;
         namespace.certificates = certificates;
         namespace.rights = rights;
+        namespace.builds = builds.into_iter().flatten().flatten().collect();
         Ok(namespace)
     }
 
     /// What is looked at only when a route makes it matter.
-    async fn look_closer(&self, observed: &mut Observed, groups: &Groups) -> Result<(), ClusterError> {
+    pub(crate) async fn look_closer(&self, observed: &mut Observed, groups: &Groups) -> Result<(), ClusterError> {
+        if Side::BOTH.iter().all(|side| observed.sides.of(*side).movers().next().is_none()) {
+            return Ok(());
+        }
         let sides = &observed.sides;
         let (standby, active) = try_join(self.ready(sides, Side::Standby), self.ready(sides, Side::Active)).await?;
         let destinations = self.destinations(sides).await?;
@@ -133,6 +139,14 @@ impl<'a> Looking<'a> {
             gateways.push((side, self.gateways(sides, side).await?));
         }
         self.grants(observed).await?;
+        let differing: BTreeSet<Side> = destinations
+            .iter()
+            .filter(|(_, there)| there.same == Some(false))
+            .map(|((home, _), _)| home.other())
+            .collect();
+        for side in differing {
+            observed.sides.of_mut(side).users = self.secret_users(side).await?;
+        }
         observed.sides.standby.ready = standby;
         observed.sides.active.ready = active;
         observed.destinations = destinations;
@@ -181,6 +195,9 @@ impl<'a> Looking<'a> {
     async fn destination(&self, home: Side, name: &str) -> Result<Option<SecretThere>, ClusterError> {
         let there = self.secrets(home.other());
         let Some(metadata) = there.get_metadata(name).await? else { return Ok(None) };
+        if metadata.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
         let here = self.secrets(home);
         let (own, other) = try_join(here.get(name), there.get(name)).await?;
         let same = own.zip(other).map(|(own, other)| same_content(&own, &other));
@@ -189,6 +206,37 @@ impl<'a> Looking<'a> {
             issued: metadata.annotations.contains_key(ISSUED_BY_CERT_MANAGER),
             uid: metadata.uid,
         }))
+    }
+
+    fn pods(&self, side: Side) -> Objects<'a> {
+        self.cluster.objects(&ApiResource::erase::<v1::Pod>(&()), self.names.of(side))
+    }
+
+    /// Who uses which Secret on this side, but for its routes. What the deployer may not see is none of its business.
+    pub(crate) async fn secret_users(&self, side: Side) -> Result<SecretUsers, ClusterError> {
+        let accounts = self.cluster.objects(&ApiResource::erase::<v1::ServiceAccount>(&()), self.names.of(side));
+        let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
+        let certificates = self.cluster.objects(&certificate(), self.names.of(side));
+        let kinds = [
+            ("Pod", self.pods(side)),
+            ("ServiceAccount", accounts),
+            ("Gateway", gateways),
+            ("Certificate", certificates),
+        ];
+        let mut found = SecretUsers::new();
+        for (kind, objects) in kinds {
+            let listed = objects.list(|object| {
+                let mut users = SecretUsers::new();
+                if kind != "Pod" || users::is_running(&object) {
+                    users::add(&mut users, kind, &object);
+                }
+                users
+            });
+            for (secret, users) in allowed(none_of_unknown(listed.await))?.into_iter().flatten().flatten() {
+                found.entry(secret).or_default().extend(users);
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn secrets(&self, side: Side) -> Objects<'a> {

@@ -1,6 +1,6 @@
 //! Asks the cluster of each route whether it could be created where it goes, while the old one is still there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -13,7 +13,7 @@ use crate::plan::observed::Observed;
 use crate::plan::{Problem, subject};
 use crate::route::{Route, kind_named};
 use crate::side::{Side, Sides};
-use lagoon_task::cluster::{Cause, ClusterError};
+use lagoon_task::cluster::{Cause, ClusterError, Metadata};
 
 /// What the cluster says to a route on the other side.
 enum Answer {
@@ -27,11 +27,10 @@ enum Answer {
 
 /// Of routes to be moved that share a host and path with another one, by kind, home and name: that other one, in words.
 /// Where a guard lets no two routes have one host such a route can be created nowhere once it has been deleted.
-pub(crate) type Rivals = BTreeMap<(String, Side, String), String>;
+type Rivals = BTreeMap<(String, Side, String), String>;
 
 /// The routes to be moved that share a host and path with another one.
-#[must_use]
-pub(crate) fn rivals(observed: &Observed) -> Rivals {
+fn rivals(observed: &Observed) -> Rivals {
     let key = |side: Side, route: &Route| (route.kind_name(), side, route.metadata.name.clone());
     let all =
         || Side::BOTH.into_iter().flat_map(|side| observed.sides.of(side).routes.iter().map(move |one| (side, one)));
@@ -51,23 +50,25 @@ pub(crate) fn rivals(observed: &Observed) -> Rivals {
     rivals
 }
 
-/// Notes in the book which routes may overlap; answers with what is in the way of the others.
+/// Notes in the book which routes may overlap; answers with what is in the way of those that are still to move.
 pub(crate) async fn probe(
     looking: Looking<'_>,
     switch: &str,
     book: &mut Book,
-    rivals: &Rivals,
+    observed: &Observed,
 ) -> Result<Vec<Problem>, ClusterError> {
-    let names: BTreeSet<(String, Side, String)> =
-        book.routes.iter().map(|route| (route.kind.clone(), route.home, route.name.clone())).collect();
+    let rivals = rivals(observed);
     let routes = &book.routes;
-    let ask = |place: usize| {
-        let route = &routes[place];
-        // Its name is free there only once the other one of that name has gone.
-        let name_is_taken = names.contains(&(route.kind.clone(), route.home.other(), route.name.clone()));
-        async move { Ok((place, ask(looking, switch, route, name_is_taken).await?)) }
+    let is_at = |route: &RouteEntry, side: Side, is_settled: bool| {
+        let mut there = observed.sides.of(side).routes.iter().filter(|one| one.is_settled == is_settled);
+        there.any(|one| one.metadata.name == route.name && one.kind_name() == route.kind)
     };
-    let asked = stream::iter(0..routes.len()).map(ask).buffer_unordered(CONCURRENT);
+    let to_move = (0..routes.len()).filter(|place| {
+        let route = &routes[*place];
+        is_at(route, route.home, false) && !is_at(route, route.home.other(), true)
+    });
+    let ask = |place: usize| async move { Ok((place, ask(looking, switch, &routes[place]).await?)) };
+    let asked = stream::iter(to_move).map(ask).buffer_unordered(CONCURRENT);
     let answers: Vec<(usize, Answer)> = asked.try_collect().await?;
     let mut problems = Vec::new();
     for (place, answer) in answers {
@@ -76,7 +77,7 @@ pub(crate) async fn probe(
             Answer::HostIsTaken(words) => {
                 let route = &mut book.routes[place];
                 route.may_overlap = false;
-                problems.extend(taken_by_another(looking.names, route, &words, rivals));
+                problems.extend(taken_by_another(looking.names, route, &words, &rivals));
             }
             Answer::Refused(problem) => problems.push(problem),
         }
@@ -85,35 +86,49 @@ pub(crate) async fn probe(
     Ok(problems)
 }
 
-async fn ask(
-    looking: Looking<'_>,
-    switch: &str,
-    route: &RouteEntry,
-    name_is_taken: bool,
-) -> Result<Answer, ClusterError> {
+/// Whether the route could be created there, as it is sent, and deleted here.
+async fn ask(looking: Looking<'_>, switch: &str, route: &RouteEntry) -> Result<Answer, ClusterError> {
     let Some(kind) = kind_named(&route.kind) else { return Ok(Answer::HostIsTaken(String::new())) };
     let (from, to) = (looking.names.of(route.home), looking.names.of(route.home.other()));
-    let object = if name_is_taken {
-        let name = manifest::stand_in_name(switch, &route.kind, &route.name);
-        manifest::stand_in(&route.object(), to, &name, switch, &BTreeMap::new())
-    } else {
-        manifest::moved(&route.object(), from, to, switch)
+    let refused = |problem: String| {
+        Answer::Refused(Problem::new(
+            format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
+            problem,
+            "Remove the reason, or ask your Lagoon administrator",
+        ))
     };
-    let objects = looking.cluster.objects(&kind.resource(), to);
-    let Err(error) = ensure::ask(|| objects.could_create(&object)).await else {
-        return Ok(Answer::MayOverlap);
-    };
-    match error.cause() {
-        Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken(words.clone())),
-        Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_) | Cause::AlreadyExists => {
-            Ok(Answer::Refused(Problem::new(
-                format!("{} \"{}\" in namespace \"{from}\"", route.kind, route.name),
-                format!("namespace \"{to}\" does not take it: {}", error.cause()),
-                "Remove the reason, or ask your Lagoon administrator",
-            )))
+    let here = looking.cluster.objects(&kind.resource(), from);
+    let seen = Metadata { name: route.name.clone(), uid: route.uid.clone(), ..Metadata::default() };
+    match ensure::ask(|| here.could_delete(&seen)).await {
+        Err(error) if is_refusal(error.cause()) => {
+            return Ok(refused(format!("the cluster does not let it be deleted: {}", error.cause())));
         }
-        _ => Err(error),
+        // It was made anew in this moment; the delete itself will show.
+        Err(error) if *error.cause() != Cause::Conflict => return Err(error),
+        _ => {}
     }
+    let object = manifest::moved(&route.object(), from, to, switch);
+    let there = looking.cluster.objects(&kind.resource(), to);
+    match ensure::ask(|| there.could_create(&object)).await {
+        Ok(kept) => Ok(match manifest::difference(&object, &kept) {
+            Some(field) => refused(format!(
+                "something in the cluster (a mutating webhook or policy) changes its {field} when it is created in \
+                 namespace \"{to}\""
+            )),
+            None => Answer::MayOverlap,
+        }),
+        Err(error) => match error.cause() {
+            Cause::Denied(words) if host_is_taken(words) => Ok(Answer::HostIsTaken(words.clone())),
+            cause if is_refusal(cause) || *cause == Cause::AlreadyExists => {
+                Ok(refused(format!("namespace \"{to}\" does not take it: {cause}")))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn is_refusal(cause: &Cause) -> bool {
+    matches!(cause, Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_))
 }
 
 /// The problem with a route whose host surely is taken by another one than itself.

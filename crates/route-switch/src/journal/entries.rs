@@ -10,8 +10,9 @@ use crate::route::Acceptance;
 use crate::side::Side;
 use lagoon_task::cluster::ObjectName;
 
-/// The version of the form that this program writes. It reads no later one.
-pub const VERSION: u32 = 1;
+/// The version of the form that this program writes. It reads no later one. Since version 2 the head tells which routes may
+/// be offline.
+pub const VERSION: u32 = 2;
 
 /// The first part of a journal, which is read alone by who only wants to know how far the switch is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,13 @@ pub struct Head {
     /// Which routes moved, once they have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<Moved>,
+    /// The routes that an interrupted run may have left offline, by their places in the book. One of the others that is
+    /// nowhere was deleted by somebody.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gaps: BTreeSet<usize>,
+    /// What an earlier run of this switch had ended, if this one only brings along what has been added since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Moved>,
 }
 
 /// How far a switch is.
@@ -125,11 +133,10 @@ pub struct SecretEntry {
 #[serde(rename_all = "lowercase")]
 pub enum SecretWay {
     /// It is created on the other side.
+    #[serde(alias = "exchange")]
     Copy,
-    /// It takes the place of an old one there that nothing uses.
+    /// It takes the place of an old one there that nothing uses, and that is kept under another name.
     Replace,
-    /// One of its name comes the other way.
-    Exchange,
 }
 
 /// A Certificate of a route that moves.
@@ -146,13 +153,20 @@ pub struct CertificateEntry {
     pub secret: String,
     /// Whether it is created on the other side; one that a route owns is not, cert-manager makes it anew.
     pub copied: bool,
-    /// Whether it must make way for one that comes from the other side before the routes have moved.
-    pub exchanged: bool,
     /// The whole of it.
     pub manifest: Box<RawValue>,
 }
 
+/// What tells a route from the others of a switch: its kind, where it was, and its name.
+pub type RouteKey = (String, Side, String);
+
 impl RouteEntry {
+    /// What tells the route from the others.
+    #[must_use]
+    pub fn key(&self) -> RouteKey {
+        (self.kind.clone(), self.home, self.name.clone())
+    }
+
     /// The route's manifest.
     #[must_use]
     pub fn object(&self) -> Value {
@@ -182,6 +196,39 @@ impl Holder {
     #[must_use]
     pub fn object_name(&self, namespace: &str) -> ObjectName {
         ObjectName::new(&self.kind, namespace, &self.name)
+    }
+}
+
+impl Head {
+    /// That of a switch that is over, and of which no more is known.
+    pub(super) fn of_the_past(switch_id: String) -> Self {
+        Self {
+            version: VERSION,
+            switch_id,
+            state: State::Reported,
+            holder: Holder { kind: String::new(), name: String::new(), uid: String::new() },
+            standby_namespace: String::new(),
+            active_namespace: String::new(),
+            parts: Vec::new(),
+            routes: None,
+            gaps: BTreeSet::new(),
+            ended: None,
+        }
+    }
+}
+
+impl Moved {
+    /// These URLs, and after them those of `later`.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        for (urls, more) in [(&mut self.to_standby, later.to_standby), (&mut self.to_active, later.to_active)] {
+            for url in more {
+                if !urls.contains(&url) {
+                    urls.push(url);
+                }
+            }
+        }
+        self
     }
 }
 

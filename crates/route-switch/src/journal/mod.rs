@@ -9,5 +9,7 @@ mod entries;
 mod store;
 
 pub use codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
-pub use entries::{Book, CertificateEntry, Head, Holder, Moved, RouteEntry, SecretEntry, SecretWay, State, VERSION};
+pub use entries::{
+    Book, CertificateEntry, Head, Holder, Moved, RouteEntry, RouteKey, SecretEntry, SecretWay, State, VERSION,
+};
 pub use store::{Damage, Journal, JournalError, NAME, find};

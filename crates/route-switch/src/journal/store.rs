@@ -6,12 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ApiResource;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::ensure::{self, SureError};
 use crate::journal::codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
-use crate::journal::entries::{Book, Head, VERSION};
+use crate::journal::entries::{Book, Head, RouteEntry, SecretEntry, State, VERSION};
 use crate::labels;
 use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
@@ -24,6 +24,10 @@ const REPLACES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from
 
 const HEAD: &str = "journal.json";
 const BOOK: &str = "book.json.gz";
+const CHANGE: &str = "change.json";
+
+/// On a part of a journal: the two namespaces of the switch that it belongs to.
+const PAIR: &str = "activestandby.lagoon.sh/namespaces";
 
 /// Why a journal could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +104,10 @@ pub struct Journal<'a> {
     /// The first part of the book; its other parts are objects of their own.
     first_part: Option<String>,
     seen: Metadata,
-    /// Whether an earlier run has begun it.
-    is_continued: bool,
+    /// The head as it was written last, as text.
+    written: Option<String>,
+    /// Whether there may be parts that the head does not name: changes, and what a run left that was killed.
+    has_strays: bool,
 }
 
 /// The journal of the namespace, if there is one.
@@ -110,8 +116,9 @@ pub async fn find<'a>(cluster: &'a Cluster, namespace: &str) -> Result<Option<Jo
     let Some(object) = objects.get(NAME).await? else { return Ok(None) };
     let head = head(&object, &objects)?;
     let first_part = object["binaryData"][BOOK].as_str().map(str::to_owned);
-    let is_continued = head.state == crate::journal::State::Moving;
-    Ok(Some(Journal { head, first_part, seen: Metadata::of(&object), objects, is_continued }))
+    let written = object["data"][HEAD].as_str().map(str::to_owned);
+    let has_strays = head.state == State::Moving;
+    Ok(Some(Journal { head, first_part, seen: Metadata::of(&object), objects, written, has_strays }))
 }
 
 fn config_maps<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
@@ -120,15 +127,24 @@ fn config_maps<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
 
 fn head(object: &Value, objects: &Objects<'_>) -> Result<Head, JournalError> {
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Version {
         version: u64,
+        #[serde(default)]
+        state: Option<String>,
+        #[serde(default)]
+        switch_id: String,
     }
     let damaged = |cause| JournalError::Damaged { object: objects.name(NAME), cause };
     let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(Damage::NoHead))?;
     let not_a_head = |error: serde_json::Error| damaged(Damage::Head(error.into()));
-    let Version { version } = serde_json::from_str(text).map_err(not_a_head)?;
+    let Version { version, state, switch_id } = serde_json::from_str(text).map_err(not_a_head)?;
     if version > u64::from(VERSION) {
-        return Err(JournalError::TooNew { object: objects.name(NAME), version });
+        // A switch that has been reported is over, in whatever form it was written down.
+        if state.as_deref() != Some("reported") {
+            return Err(JournalError::TooNew { object: objects.name(NAME), version });
+        }
+        return Ok(Head::of_the_past(switch_id));
     }
     serde_json::from_str(text).map_err(not_a_head)
 }
@@ -144,13 +160,10 @@ impl<'a> Journal<'a> {
     ) -> Result<Self, JournalError> {
         let objects = config_maps(cluster, &head.standby_namespace);
         let parts = parts(book, &objects)?;
-        head.parts = (1..parts.len()).map(|number| format!("{NAME}-{}-{number}", head.switch_id)).collect();
-        for (name, part) in head.parts.iter().zip(&parts[1..]) {
-            ensure::create(&objects, &part_object(name, &head, part), &ensure::made_by(&head.switch_id)).await?;
-        }
+        head.parts = write_parts(&objects, &head, &head.switch_id, &parts).await?;
         let first_part = parts.into_iter().next();
-        let seen = previous.map(|journal| journal.seen).unwrap_or_default();
-        let mut journal = Self { objects, head, first_part, seen, is_continued: false };
+        let (seen, written) = previous.map(|journal| (journal.seen, journal.written)).unwrap_or_default();
+        let mut journal = Self { objects, head, first_part, seen, written, has_strays: false };
         if journal.seen.uid.is_empty() {
             journal.create().await?;
         } else {
@@ -171,32 +184,92 @@ impl<'a> Journal<'a> {
             let part = part.ok_or_else(|| damaged(Damage::NoPart(name.clone())))?;
             parts.push(decode(part["binaryData"][BOOK].as_str())?);
         }
-        unpack(&parts).map_err(|error| damaged(error.into()))
+        let mut book = unpack(&parts).map_err(|error| damaged(error.into()))?;
+        self.read_changes(&mut book).await?;
+        Ok(book)
+    }
+
+    /// Adds what was changed since the book was written, in that order.
+    async fn read_changes(&self, book: &mut Book) -> Result<(), JournalError> {
+        let mut names = self.own_parts(|seen| seen.name.starts_with(&self.change_name(""))).await?;
+        names.sort_by(|one, other| one.name.cmp(&other.name));
+        for seen in names {
+            let Some(part) = self.objects.get(&seen.name).await? else { continue };
+            let text = part["data"][CHANGE].as_str().unwrap_or_default();
+            let change: Change = serde_json::from_str(text).map_err(|error| JournalError::Damaged {
+                object: self.objects.name(&seen.name),
+                cause: Damage::Head(error.into()),
+            })?;
+            if let Some(route) = book.routes.get_mut(change.number) {
+                *route = change.route;
+            }
+            let is_new = |entry: &SecretEntry| !book.secrets.contains(entry);
+            let new: Vec<SecretEntry> = change.secrets.into_iter().filter(is_new).collect();
+            book.secrets.extend(new);
+        }
+        Ok(())
+    }
+
+    /// Writes down that one route has changed, beside the book: to write that anew each time would take the longer the more
+    /// routes there are. Later changes have greater names.
+    pub async fn amend(
+        &mut self,
+        number: usize,
+        route: &RouteEntry,
+        secrets: &[SecretEntry],
+    ) -> Result<(), JournalError> {
+        let change = Change { number, route: route.clone(), secrets: secrets.to_vec() };
+        let text = serde_json::to_string(&change).map_err(|error| JournalError::Damaged {
+            object: self.objects.name(NAME),
+            cause: Damage::WriteHead(error),
+        })?;
+        self.has_strays = true;
+        let name = self.change_name(&crate::plan::already_done::new_switch_id());
+        let mut object = part_object(&name, &self.head);
+        object["data"] = json!({ CHANGE: text });
+        ensure::create(&self.objects, &object, &|existing| existing["data"] == object["data"]).await?;
+        Ok(())
+    }
+
+    fn change_name(&self, id: &str) -> String {
+        format!("{NAME}-{}-change-{id}", self.head.switch_id)
+    }
+
+    /// The parts of this journal.
+    async fn own_parts(&self, filter: impl Fn(&Metadata) -> bool) -> Result<Vec<Metadata>, JournalError> {
+        let pair = pair(&self.head);
+        let is_own = |seen: &Metadata| {
+            seen.name != NAME
+                && seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL)
+                && (seen.annotations.get(PAIR) == Some(&pair)
+                    || seen.labels.get(labels::SWITCH) == Some(&self.head.switch_id))
+        };
+        let mut parts = self.objects.list_metadata().await?;
+        parts.retain(|seen| is_own(seen) && filter(seen));
+        Ok(parts)
     }
 
     /// Writes the head as it is now; from the state `switched` on the book is no longer needed and goes.
     pub async fn write_head(&mut self) -> Result<(), JournalError> {
-        if self.head.state == crate::journal::State::Moving {
+        if self.head.state == State::Moving {
             return self.replace().await;
         }
         let parts = std::mem::take(&mut self.head.parts);
         self.first_part = None;
         self.replace().await?;
         self.remove_parts(&parts).await?;
-        self.remove_strays(!parts.is_empty()).await;
+        self.remove_strays().await;
         Ok(())
     }
 
     /// Writes another book in place of the one there.
-    pub async fn write_book(&mut self, book: &Book, edition: usize) -> Result<(), JournalError> {
+    pub async fn write_book(&mut self, book: &Book) -> Result<(), JournalError> {
         let parts = parts(book, &self.objects)?;
-        let names: Vec<String> =
-            (1..parts.len()).map(|number| format!("{NAME}-{}-{edition}-{number}", self.head.switch_id)).collect();
-        for (name, part) in names.iter().zip(&parts[1..]) {
-            let object = part_object(name, &self.head, part);
-            ensure::create(&self.objects, &object, &ensure::made_by(&self.head.switch_id)).await?;
-        }
-        let old = std::mem::replace(&mut self.head.parts, names);
+        let edition = crate::plan::already_done::new_switch_id();
+        let names = write_parts(&self.objects, &self.head, &edition, &parts).await?;
+        let changes = self.own_parts(|seen| seen.name.starts_with(&self.change_name(""))).await?;
+        let mut old = std::mem::replace(&mut self.head.parts, names);
+        old.extend(changes.into_iter().map(|seen| seen.name));
         self.first_part = parts.into_iter().next();
         self.replace().await?;
         self.remove_parts(&old).await
@@ -206,21 +279,18 @@ impl<'a> Journal<'a> {
     pub async fn remove(self) -> Result<(), JournalError> {
         ensure::delete(&self.objects, &self.seen).await?;
         self.remove_parts(&self.head.parts).await?;
-        self.remove_strays(!self.head.parts.is_empty()).await;
+        self.remove_strays().await;
         Ok(())
     }
 
-    /// Removes parts that no head names: a run that was killed between a part and its head leaves such behind. Nothing
-    /// depends on it, so what fails here is left for the next switch.
-    async fn remove_strays(&self, had_parts: bool) {
-        if !had_parts && !self.is_continued {
+    /// Removes the parts that the head does not name: changes, and what a run left that was killed between a part and its
+    /// head. Nothing depends on it, so what fails here is left for the next switch.
+    async fn remove_strays(&self) {
+        if !self.has_strays {
             return;
         }
-        let is_part = |seen: &&Metadata| {
-            seen.name != NAME && seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL)
-        };
-        for stray in self.objects.list_metadata().await.unwrap_or_default().iter().filter(is_part) {
-            let _ = ensure::delete(&self.objects, stray).await;
+        for stray in self.own_parts(|_| true).await.unwrap_or_default() {
+            let _ = ensure::delete(&self.objects, &stray).await;
         }
     }
 
@@ -238,7 +308,7 @@ impl<'a> Journal<'a> {
         let ours = |existing: &Value| says_the_same(existing, &object);
         match ensure::create(&self.objects, &object, &ours).await {
             Ok(seen) => {
-                self.seen = seen;
+                self.have_written(seen, &object);
                 Ok(())
             }
             Err(SureError::Cluster(error)) if *error.cause() == Cause::AlreadyExists => Err(self.taken()),
@@ -246,15 +316,20 @@ impl<'a> Journal<'a> {
         }
     }
 
+    fn have_written(&mut self, seen: Metadata, object: &Value) {
+        self.seen = seen;
+        self.written = object["data"][HEAD].as_str().map(str::to_owned);
+    }
+
     /// Compares and swaps: writes only if nobody else has written since. An answer that was lost shows as a conflict
-    /// with what was written itself.
+    /// with what was written itself; who has only labelled or annotated the object has not written.
     async fn replace(&mut self) -> Result<(), JournalError> {
-        let object = self.object()?;
+        let mut object = self.object()?;
         let mut pauses = REPLACES.start();
         loop {
             let error = match self.objects.replace(&object).await {
                 Ok(replaced) => {
-                    self.seen = Metadata::of(&replaced);
+                    self.have_written(Metadata::of(&replaced), &object);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -265,13 +340,14 @@ impl<'a> Journal<'a> {
             let existing = self.objects.get(NAME).await?.unwrap_or_default();
             let seen = Metadata::of(&existing);
             if seen.uid == self.seen.uid && says_the_same(&existing, &object) {
-                self.seen = seen;
+                self.have_written(seen, &object);
                 return Ok(());
             }
-            // With the version unchanged nobody has written, and the conflict was a passing one.
-            if seen.resource_version != self.seen.resource_version || !pauses.pause().await {
+            let is_unwritten = self.written.as_deref() == existing["data"][HEAD].as_str();
+            if seen.uid != self.seen.uid || !is_unwritten || !pauses.pause().await {
                 return Err(self.taken());
             }
+            object["metadata"]["resourceVersion"] = seen.resource_version.into();
         }
     }
 
@@ -291,6 +367,7 @@ impl<'a> Journal<'a> {
                 "name": NAME,
                 "namespace": self.objects.namespace(),
                 "labels": { labels::ROLE: labels::JOURNAL, labels::SWITCH: self.head.switch_id },
+                "annotations": { PAIR: pair(&self.head) },
             },
             "data": { HEAD: head },
         });
@@ -317,7 +394,33 @@ fn parts(book: &Book, objects: &Objects<'_>) -> Result<Vec<String>, JournalError
     Ok(packed.iter().map(|part| STANDARD.encode(part)).collect())
 }
 
-fn part_object(name: &str, head: &Head, part: &str) -> Value {
+/// A route that has changed since the book was written, and the Secrets that go along now.
+#[derive(Serialize, Deserialize)]
+struct Change {
+    number: usize,
+    route: RouteEntry,
+    secrets: Vec<SecretEntry>,
+}
+
+/// Writes all parts but the first, and answers with their names.
+async fn write_parts(
+    objects: &Objects<'_>,
+    head: &Head,
+    edition: &str,
+    parts: &[String],
+) -> Result<Vec<String>, JournalError> {
+    let mut names = Vec::new();
+    for (number, part) in parts.iter().enumerate().skip(1) {
+        let name = format!("{NAME}-{edition}-{number}");
+        let mut object = part_object(&name, head);
+        object["binaryData"] = json!({ BOOK: part });
+        ensure::create(objects, &object, &ensure::made_by(&head.switch_id)).await?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn part_object(name: &str, head: &Head) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -325,7 +428,14 @@ fn part_object(name: &str, head: &Head, part: &str) -> Value {
             "name": name,
             "namespace": head.standby_namespace,
             "labels": { labels::ROLE: labels::JOURNAL, labels::SWITCH: head.switch_id },
+            "annotations": { PAIR: pair(head) },
         },
-        "binaryData": { BOOK: part },
     })
+}
+
+/// The two namespaces, in one order for both directions.
+fn pair(head: &Head) -> String {
+    let mut names = [head.standby_namespace.as_str(), head.active_namespace.as_str()];
+    names.sort_unstable();
+    names.join(" ")
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use crate::journal::RouteEntry;
 use crate::labels;
-use crate::plan::manifest::stand_in_name;
 use crate::route::Route;
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::Metadata;
@@ -20,8 +19,6 @@ pub struct Places {
 pub struct Place {
     /// The route itself, on each side.
     pub at: Sides<Option<Metadata>>,
-    /// What stands in for it on each side.
-    pub stand_ins: Sides<Option<Metadata>>,
 }
 
 impl Places {
@@ -43,12 +40,7 @@ impl Places {
             let key = (route.kind.clone(), route.name.clone());
             self.seen.of(side).get(&key).filter(|seen| belongs(seen, route.home, side, switch)).cloned()
         };
-        let name = (route.kind.clone(), stand_in_name(switch, &route.kind, &route.name));
-        let stand_in = |side: Side| self.seen.of(side).get(&name).cloned();
-        Place {
-            at: Sides { standby: at(Side::Standby), active: at(Side::Active) },
-            stand_ins: Sides { standby: stand_in(Side::Standby), active: stand_in(Side::Active) },
-        }
+        Place { at: Sides { standby: at(Side::Standby), active: at(Side::Active) } }
     }
 }
 
@@ -79,17 +71,11 @@ impl Place {
         self.at.of(side).is_some()
     }
 
-    /// Whether the route is on this side, nothing of it is on the other one but what goes as soon as its controller lets
-    /// it, and nothing stands in for it.
+    /// Whether the route is on this side, and nothing of it is on the other one but what goes as soon as its controller
+    /// lets it.
     #[must_use]
     pub fn is_settled_at(&self, side: Side) -> bool {
-        self.is_at(side) && !self.is_at(side.other()) && !Side::BOTH.into_iter().any(|side| self.stood_in_at(side))
-    }
-
-    /// Whether something stands in for the route on this side.
-    #[must_use]
-    pub fn stood_in_at(&self, side: Side) -> bool {
-        self.stand_ins.of(side).is_some()
+        self.is_at(side) && !self.is_at(side.other())
     }
 }
 

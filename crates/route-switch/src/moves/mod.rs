@@ -1,12 +1,10 @@
 //! Carries out what the book says, in either direction: forward to switch, backward to undo.
 
-mod fallback;
+mod gaps;
 mod late_webhook;
 mod locations;
 mod relocate;
-mod secret_swap;
 mod secrets;
-mod swap;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,13 +12,14 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
 
+pub(crate) use gaps::Gaps;
 pub use locations::{Place, Places, belongs};
 pub(crate) use secrets::Copied;
 
 use crate::cluster::ensure::SureError;
 use crate::cluster::observe::Looking;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
-use crate::plan::groups::{Component, components};
+use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
 use crate::{CONCURRENT, CONCURRENT_GAPS, Caller};
@@ -76,6 +75,9 @@ pub enum MoveError {
     /// The routes are of a kind that this program does not know.
     #[error("the journal names routes of kind \"{0}\", which this version does not know")]
     Kind(String),
+    /// An interrupted switch cannot be gone on with any more.
+    #[error("the rest of the switch can no longer be carried out: {}", listed(.0))]
+    Problems(Vec<Problem>),
     /// Routes that were moved are moved again by somebody else, each time.
     #[error("somebody else keeps changing the routes")]
     KeepsChanging,
@@ -110,11 +112,7 @@ pub(crate) struct Moves<'a> {
     pub(crate) book: Mutex<Book>,
     /// Secrets that this run has copied.
     pub(crate) copied: Mutex<BTreeMap<(Side, String), Copied>>,
-    pub(crate) editions: AtomicUsize,
-    /// One permit for each route that may be offline at once.
-    pub(crate) gaps: tokio::sync::Semaphore,
-    /// Whether there may be Certificates in either namespace.
-    pub(crate) has_certificates: bool,
+    pub(crate) gaps: Gaps,
 }
 
 /// How far a pass is.
@@ -181,57 +179,41 @@ impl<'a> Moves<'a> {
     /// Routes that may overlap go first, many at once. Of the others few are under way at once: a request takes the
     /// longer the more there are, and these are offline meanwhile.
     pub(crate) async fn pass(&self, goal: Goal, places: &Places) -> Vec<MoveError> {
-        let (gapless, gaps): (Vec<_>, Vec<_>) = {
+        let (gapless, gaps): (Vec<usize>, Vec<usize>) = {
             let book = self.book();
-            components(&book)
-                .into_iter()
-                .partition(|part| part.routes.iter().all(|route| book.routes[*route].may_overlap))
+            (0..book.routes.len()).partition(|number| book.routes[*number].may_overlap)
         };
-        let progress = &Progress { total: self.book().routes.len(), ..Progress::default() };
+        let progress = &Progress { total: gapless.len() + gaps.len(), ..Progress::default() };
         let mut errors = Vec::new();
-        for (parts, at_once) in [(gapless, CONCURRENT), (gaps, CONCURRENT_GAPS)] {
+        for (numbers, at_once) in [(gapless, CONCURRENT), (gaps, CONCURRENT_GAPS)] {
             let moves =
-                stream::iter(parts).map(|part| async move { self.bring(goal, &part, places, progress).await.err() });
-            let failed = moves.buffer_unordered(at_once).filter_map(|error| async move { error });
+                stream::iter(numbers).map(|number| async move { self.bring(goal, number, places, progress).await });
+            let failed = moves.buffer_unordered(at_once).filter_map(|moved| async move { moved.err() });
             errors.extend(failed.collect::<Vec<_>>().await);
         }
         errors
     }
 
-    async fn bring(&self, goal: Goal, part: &Component, places: &Places, progress: &Progress) -> Result<(), MoveError> {
+    async fn bring(&self, goal: Goal, number: usize, places: &Places, progress: &Progress) -> Result<(), MoveError> {
         if progress.failed.load(Ordering::Relaxed) && goal == Goal::Switched {
             return Ok(());
         }
-        let result = self.bring_component(goal, part, places, progress).await;
-        progress.failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
-    }
-
-    async fn bring_component(
-        &self,
-        goal: Goal,
-        part: &Component,
-        places: &Places,
-        progress: &Progress,
-    ) -> Result<(), MoveError> {
-        let mut travellers: Vec<Traveller> = part.routes.iter().map(|number| self.traveller(*number, places)).collect();
-        if travellers.iter().all(|route| route.place.is_settled_at(goal.side(route.entry.home))) {
-            progress.done.fetch_add(travellers.len(), Ordering::Relaxed);
+        let mut route = self.traveller(number, places);
+        let side = goal.side(route.entry.home);
+        if route.place.is_settled_at(side) {
+            progress.done.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        if part.is_exchange() {
-            self.exchange(goal, part, &mut travellers).await?;
-        } else if let Some(route) = travellers.first_mut() {
-            self.relocate(route, goal.side(route.entry.home)).await?;
+        let result = self.relocate(&mut route, side).await;
+        self.gaps.close(number);
+        if let Err(error) = result {
+            progress.failed.store(true, Ordering::Relaxed);
+            return Err(error);
         }
-        for route in &travellers {
-            let number = progress.done.fetch_add(1, Ordering::Relaxed) + 1;
-            let total = progress.total;
-            let side = goal.side(route.entry.home);
-            let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
-            let (from, to) = (self.names().of(side.other()), self.names().of(side));
-            self.caller.step(&format!("{word} {number} of {total}: {} from {from} to {to}.", route.entry.in_words()));
-        }
+        let (done, total) = (progress.done.fetch_add(1, Ordering::Relaxed) + 1, progress.total);
+        let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
+        let (from, to) = (self.names().of(side.other()), self.names().of(side));
+        self.caller.step(&format!("{word} {done} of {total}: {} from {from} to {to}.", route.entry.in_words()));
         Ok(())
     }
 
@@ -243,15 +225,39 @@ impl<'a> Moves<'a> {
 
     /// Writes down that a route is no longer as it was.
     pub(crate) async fn amend(&self, route: &Traveller) -> Result<(), MoveError> {
-        let mut journal = self.journal.lock().await;
-        self.book().routes[route.number] = route.entry.clone();
-        let edition = self.editions.fetch_add(1, Ordering::Relaxed) + 1;
-        let book = self.book().clone();
-        journal.write_book(&book, edition).await?;
+        let secrets = {
+            let mut book = self.book();
+            book.routes[route.number] = route.entry.clone();
+            book.secrets.clone()
+        };
+        self.journal.lock().await.amend(route.number, &route.entry, &secrets).await?;
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",
             route.entry.in_words()
         ));
         Ok(())
     }
+
+    /// Creates again on the standby side what is not there and may be offline, while the active side is closed: another
+    /// switch's end has taken away the rights there. Answers with what failed.
+    ///
+    /// A route that may overlap is never offline, so it needs nothing. If one is live on the active side after all the
+    /// cluster refuses it here, as its host is taken.
+    pub(crate) async fn hold(&self, places: &Places) -> Vec<MoveError> {
+        let mut errors = Vec::new();
+        let total = self.book().routes.len();
+        for number in 0..total {
+            let mut route = self.traveller(number, places);
+            let is_safe = route.entry.may_overlap || route.place.is_at(Side::Standby);
+            if route.entry.home == Side::Standby && !is_safe {
+                let held = self.create(&mut route, Side::Standby).await;
+                errors.extend(held.err().filter(|error| !relocate::is_host_taken(error)));
+            }
+        }
+        errors
+    }
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.to_string()).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::cluster::ensure::{self, SureError};
+use crate::cluster::owners;
 use crate::cluster::probe::host_is_taken;
 use crate::journal::{RouteEntry, SecretEntry, SecretWay};
 use crate::moves::late_webhook::denied;
@@ -69,7 +70,7 @@ impl Moves<'_> {
     pub(crate) async fn delete_then_create(&self, route: &mut Traveller, to: Side) -> Result<(), MoveError> {
         let from = to.other();
         // Routes that were to overlap come here too when the cluster has changed its mind.
-        let _gap = self.gaps.acquire().await;
+        let _gap = self.open_gap(route.number).await?;
         if self.delete(route, from).await? == Deleted::Terminating {
             ensure::until_gone(&self.objects(&route.entry.kind, from)?, &route.entry.name).await?;
         }
@@ -87,8 +88,11 @@ impl Moves<'_> {
 
     pub(crate) async fn create(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
         let objects = self.objects(&route.entry.kind, side)?;
-        let object = self.object_for(&route.entry, side);
+        let mut object = self.object_for(&route.entry, side);
         let home = route.entry.home;
+        if side == home {
+            owners::restore(self.looking.cluster, objects.namespace(), &route.entry.object(), &mut object).await;
+        }
         let ours = |existing: &Value| belongs(&Metadata::of(existing), home, side, &self.switch);
         let created = ensure::create(&objects, &object, &ours).await?;
         *route.place.at.of_mut(side) = Some(created);
@@ -207,7 +211,7 @@ impl Moves<'_> {
     }
 
     /// Waits until each controller that had accepted the route has accepted the one of this name on this side.
-    pub(crate) async fn until_accepted(&self, route: &RouteEntry, side: Side, name: &str) -> Result<(), MoveError> {
+    async fn until_accepted(&self, route: &RouteEntry, side: Side, name: &str) -> Result<(), MoveError> {
         let Some(kind) = kind_named(&route.kind).filter(|_| !route.acceptances.is_empty()) else { return Ok(()) };
         let objects = self.objects(&route.kind, side)?;
         let last = Mutex::new(Verdict::Waiting);

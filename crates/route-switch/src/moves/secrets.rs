@@ -1,6 +1,5 @@
 //! The Secrets and Certificates that go along. No content is deleted before it has been seen, the same, elsewhere.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError};
@@ -9,14 +8,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use crate::CONCURRENT;
-use crate::cluster::ensure::{self, made_by};
-use crate::cluster::observe::{allowed, certificate, none_of_unknown};
+use crate::cluster::ensure::{self, SureError, made_by};
+use crate::cluster::observe::certificate;
+use crate::cluster::owners;
 use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
-use crate::plan::manifest::{at_home, copied, returned, same_content};
+use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
 use crate::route::Route;
 use crate::side::{Side, Sides};
-use lagoon_task::cluster::{Metadata, Objects};
+use lagoon_task::cluster::{Cause, Metadata, Objects};
 
 /// What this run knows of a Secret that it has copied.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl<'a> Moves<'a> {
         self.looking.secrets(side)
     }
 
-    /// Copies what goes along before any route moves. What a name on the other side is needed for comes later.
+    /// Copies what goes along before any route moves.
     pub(crate) async fn copy_companions(&self) -> Result<(), MoveError> {
         let (secrets, certificates) = self.companions();
         let has_failed = &AtomicBool::new(false);
@@ -54,22 +54,54 @@ impl<'a> Moves<'a> {
         // All that have begun end: one that was given up on its way could still be created, after the undoing.
         let copies: Vec<Result<(), MoveError>> = copies.buffer_unordered(CONCURRENT).collect().await;
         copies.into_iter().collect::<Result<(), _>>()?;
-        for certificate in certificates.iter().filter(|certificate| certificate.copied && !certificate.exchanged) {
+        for certificate in certificates.iter().filter(|certificate| certificate.copied) {
             self.create_certificate(certificate, certificate.home.other()).await?;
         }
         Ok(())
     }
 
     async fn copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
-        match entry.way {
-            SecretWay::Exchange if entry.home == Side::Standby => self.park(&entry.name, Side::Active).await,
-            SecretWay::Exchange => Ok(()),
-            SecretWay::Copy => self.copy_to_the_other_side(entry).await,
-            SecretWay::Replace => {
-                self.make_way(entry).await?;
-                self.copy_to_the_other_side(entry).await
-            }
+        if entry.way == SecretWay::Replace {
+            self.make_way(entry).await?;
         }
+        self.copy_to_the_other_side(entry).await
+    }
+
+    /// Keeps an old Secret that nothing uses under another name, where another of its name is to come.
+    async fn make_way(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let there = self.secrets(entry.home.other());
+        let Some(old) = there.get(&entry.name).await? else { return Ok(()) };
+        let seen = Metadata::of(&old);
+        if made_by(&self.switch)(&old) || seen.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let name = kept_name(&self.switch, &entry.name);
+        let (kept, _) = self.put(&there, &kept_aside(&old, there.namespace(), &name, &self.switch)).await?;
+        if !same_content(&old, &kept) {
+            return Err(unlike(&entry.name, &there, "it could not be put aside"));
+        }
+        ensure::delete(&there, &seen).await?;
+        self.caller.say(&format!(
+            "Secret \"{}\" in namespace \"{}\" makes way for another of its name; its content is kept as Secret \"{name}\" there.",
+            lagoon_task::output::escape(&entry.name),
+            there.namespace()
+        ));
+        Ok(())
+    }
+
+    /// Puts the old Secret that had made way back under its own name.
+    async fn put_back(&self, entry: &SecretEntry) -> Result<(), MoveError> {
+        let there = self.secrets(entry.home.other());
+        let kept = there.get(&kept_name(&self.switch, &entry.name)).await?;
+        let Some((kept, old)) = kept.and_then(|kept| under_its_own_name(&kept).map(|old| (kept, old))) else {
+            return Ok(());
+        };
+        let old = at_home(&old, there.namespace());
+        let (back, _) = self.put(&there, &old).await?;
+        if same_content(&back, &kept) {
+            ensure::delete(&there, &Metadata::of(&kept)).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn copy_to_the_other_side(&self, entry: &SecretEntry) -> Result<(), MoveError> {
@@ -112,11 +144,13 @@ impl<'a> Moves<'a> {
     pub(crate) async fn create_certificate(&self, entry: &CertificateEntry, side: Side) -> Result<(), MoveError> {
         let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
         let object = if side == entry.home {
-            at_home(&entry.object(), objects.namespace())
+            let mut object = at_home(&entry.object(), objects.namespace());
+            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
+            object
         } else {
             copied(&entry.object(), objects.namespace(), &self.switch)
         };
-        let ours = |existing: &Value| self.is_of(existing, entry.home, side);
+        let ours = |existing: &Value| belongs(&Metadata::of(existing), entry.home, side, &self.switch);
         ensure::create(&objects, &object, &ours).await?;
         Ok(())
     }
@@ -135,47 +169,40 @@ impl<'a> Moves<'a> {
         Ok(())
     }
 
-    /// After all routes have moved: deletes the originals of what was copied, unless a route that is there still names
-    /// them, and what stood in. A Certificate goes before its Secret, or cert-manager would issue the Secret anew.
+    /// After all routes have moved: deletes the originals of what was copied, unless something that is there still uses
+    /// them. A Certificate goes before its Secret, or cert-manager would issue the Secret anew.
     pub(crate) async fn clean_up(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
-        let (mut originals, certificates) = self.companions();
+        let (originals, certificates) = self.companions();
         // A route that is being deleted needs nothing any more.
-        let is_named = |side: Side, secret: &str| {
+        let route_using = |side: Side, secret: &str| {
             let mut stay = routes.of(side).iter().filter(|route| route.metadata.deletion_timestamp.is_none());
-            stay.any(|route| route.references.name_secret(secret))
+            let user = stay.find(|route| route.references.name_secret(secret))?;
+            Some(format!("{} \"{}\"", user.kind_name(), user.metadata.name))
         };
-        for entry in certificates.iter().filter(|entry| !entry.exchanged) {
-            let named = is_named(entry.home, &entry.secret);
-            if !named || !entry.copied {
+        for entry in &certificates {
+            if route_using(entry.home, &entry.secret).is_none() || !entry.copied {
                 self.delete_certificate(entry, entry.home).await?;
             }
         }
-        let kept = self.secrets_kept_supplied().await?;
-        originals.retain(|entry| {
-            entry.way != SecretWay::Exchange
-                && !kept.contains(&(entry.home, entry.name.clone()))
-                && !is_named(entry.home, &entry.name)
-        });
-        let deletes = stream::iter(originals).map(|entry| async move { self.delete_original(&entry).await });
-        deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
-        self.delete_parked().await
-    }
-
-    /// The Secrets for which a Certificate is still there: also one that does not go along, as the other side has the
-    /// same.
-    async fn secrets_kept_supplied(&self) -> Result<BTreeSet<(Side, String)>, MoveError> {
-        let mut kept = BTreeSet::new();
-        if !self.has_certificates || self.book().secrets.is_empty() {
-            return Ok(kept);
+        for home in Side::BOTH {
+            let mut originals: Vec<SecretEntry> =
+                originals.iter().filter(|entry| entry.home == home).cloned().collect();
+            if originals.is_empty() {
+                continue;
+            }
+            let users = self.looking.secret_users(home).await?;
+            originals.retain(|entry| {
+                let other = users.get(&entry.name).and_then(|users| users.first().cloned());
+                let user = route_using(home, &entry.name).or(other);
+                if let Some(user) = &user {
+                    self.say_both_stay(&entry.name, &self.secrets(home), &format!("{user} uses it there"));
+                }
+                user.is_none()
+            });
+            let deletes = stream::iter(originals).map(|entry| async move { self.delete_original(&entry).await });
+            deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
         }
-        for side in Side::BOTH {
-            let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
-            let named =
-                objects.list(|object| object.pointer("/spec/secretName").and_then(Value::as_str).map(str::to_owned));
-            let named = allowed(none_of_unknown(named.await))?.unwrap_or_default();
-            kept.extend(named.into_iter().flatten().map(|name| (side, name)));
-        }
-        Ok(kept)
+        Ok(())
     }
 
     /// Deletes a Secret from its home after its copy has been read and compared.
@@ -196,21 +223,31 @@ impl<'a> Moves<'a> {
             },
         };
         let copy = there.get(&entry.name).await?;
-        let is_safe = copy.is_some_and(|copy| fingerprint(&copy) == known.fingerprint);
-        let deleted = if is_safe { ensure::delete(&here, &known.original).await.map(drop) } else { Ok(()) };
-        match deleted {
-            Ok(()) if is_safe => Ok(()),
-            Ok(()) | Err(ensure::SureError::Changed { .. }) => {
-                self.say_both_stay(&entry.name, &here);
+        let is_safe = copy.is_some_and(|copy| {
+            Metadata::of(&copy).deletion_timestamp.is_none() && fingerprint(&copy) == known.fingerprint
+        });
+        if !is_safe {
+            self.say_both_stay(&entry.name, &here, CHANGED);
+            return Ok(());
+        }
+        match ensure::delete(&here, &known.original).await {
+            Ok(_) => Ok(()),
+            Err(SureError::Changed { .. }) => {
+                self.say_both_stay(&entry.name, &here, CHANGED);
+                Ok(())
+            }
+            // A policy of the cluster that lets no Secret be deleted is no reason to leave a switch unfinished.
+            Err(SureError::Cluster(error)) if matches!(error.cause(), Cause::Denied(_)) => {
+                self.say_both_stay(&entry.name, &here, &error.cause().to_string());
                 Ok(())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn say_both_stay(&self, name: &str, objects: &Objects<'_>) {
+    fn say_both_stay(&self, name: &str, objects: &Objects<'_>, reason: &str) {
         self.caller.say(&format!(
-            "Secret \"{}\" stays in namespace \"{}\" too: one of the two has changed during the switch.",
+            "Secret \"{}\" stays in namespace \"{}\" too: {reason}.",
             lagoon_task::output::escape(name),
             objects.namespace()
         ));
@@ -219,32 +256,20 @@ impl<'a> Moves<'a> {
     /// After all routes are back: deletes the copies, and puts back what made way.
     pub(crate) async fn undo_companions(&self) -> Result<(), MoveError> {
         let (secrets, certificates) = self.companions();
-        for entry in certificates.iter().filter(|entry| entry.copied && !entry.exchanged) {
+        for entry in certificates.iter().filter(|entry| entry.copied) {
             self.create_certificate(entry, entry.home).await?;
             self.delete_certificate(entry, entry.home.other()).await?;
         }
         let undone = stream::iter(secrets).map(|entry| async move { self.undo_copy(&entry).await });
-        undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
-        self.delete_parked().await
+        undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
     }
 
     async fn undo_copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
-        if entry.way == SecretWay::Exchange {
-            return Ok(());
-        }
         let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
         if let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) {
-            // The original is still there, unless the clean-up had begun.
-            match here.get(&entry.name).await? {
-                Some(original) if same_content(&original, &copy) => {}
-                Some(_) => {
-                    self.say_both_stay(&entry.name, &there);
-                    return Ok(());
-                }
-                None => {
-                    let original = returned(&copy, here.namespace(), &self.switch);
-                    ensure::create(&here, &original, &|_| true).await?;
-                }
+            if !self.is_back(entry, &here, &copy).await? {
+                self.say_both_stay(&entry.name, &there, "the one that it was copied from has changed, or may yet go");
+                return Ok(());
             }
             ensure::delete(&there, &Metadata::of(&copy)).await?;
         }
@@ -253,7 +278,22 @@ impl<'a> Moves<'a> {
         }
         Ok(())
     }
+
+    /// Makes sure that the Secret is at home, to stay, with the content of its copy. The original is there, unless the
+    /// clean-up had begun, or it goes with an owner that the switch has deleted.
+    async fn is_back(&self, entry: &SecretEntry, here: &Objects<'_>, copy: &Value) -> Result<bool, MoveError> {
+        let original = match here.get(&entry.name).await? {
+            Some(original) if Metadata::of(&original).deletion_timestamp.is_some() => return Ok(false),
+            Some(original) => original,
+            None => self.put(here, &returned(copy, here.namespace(), &self.switch)).await?.0,
+        };
+        let stays = owners::all_live(self.looking.cluster, here.namespace(), &original).await;
+        Ok(stays && same_content(&original, copy))
+    }
 }
+
+/// Why a Secret is not deleted although it has gone along.
+const CHANGED: &str = "one of the two has changed during the switch";
 
 pub(crate) fn unlike(name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
     let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());

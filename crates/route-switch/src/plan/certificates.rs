@@ -16,11 +16,12 @@ pub fn named_secrets(namespace: &Namespace) -> BTreeSet<String> {
     namespace.movers().flat_map(|route| route.references.certificates.iter().cloned()).collect()
 }
 
-/// The Secrets that go along.
-pub(crate) fn secrets(observed: &Observed, findings: &mut Findings) -> Vec<SecretEntry> {
+/// The Secrets that go along, but for those in `known`, which an earlier run has planned.
+pub(crate) fn secrets(observed: &Observed, known: &[SecretEntry], findings: &mut Findings) -> Vec<SecretEntry> {
     let mut entries = Vec::new();
     for home in Side::BOTH {
-        for name in named_secrets(observed.sides.of(home)) {
+        let is_known = |name: &String| known.iter().any(|entry| entry.home == home && entry.name == *name);
+        for name in named_secrets(observed.sides.of(home)).into_iter().filter(|name| !is_known(name)) {
             let there = observed.destinations.get(&(home, name.clone()));
             let way = match there {
                 None => Some(SecretWay::Copy),
@@ -42,20 +43,17 @@ fn occupied(
     findings: &mut Findings,
 ) -> Option<SecretWay> {
     let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
-    let used_by_stayer = |namespace: &Namespace| {
-        let mut stayers = namespace.stayers();
-        stayers.find(|route| route.references.name_secret(name)).map(|route| {
-            format!("{} \"{}\" in namespace \"{}\" uses", route.kind_name(), route.metadata.name, namespace.name)
-        })
-    };
-    let comes_back = named_secrets(there).contains(name);
-    let user = used_by_stayer(there).or_else(|| if comes_back { used_by_stayer(here) } else { None });
-    let in_the_way = match user {
-        Some(user) => format!("which {user}"),
-        None if comes_back => return Some(SecretWay::Exchange),
-        None if secret.issued && kept_supplied(observed, home, name).is_none() => return Some(SecretWay::Replace),
-        None if secret.issued => "which a Certificate there keeps supplied".to_owned(),
-        None => "which cert-manager did not issue, so it may be needed".to_owned(),
+    let used = there
+        .routes
+        .iter()
+        .find(|route| route.references.name_secret(name))
+        .map(|route| format!("{} \"{}\" in namespace \"{}\"", route.kind_name(), route.metadata.name, there.name));
+    let used = used.or_else(|| there.users.get(name)?.first().cloned());
+    let in_the_way = match used {
+        Some(user) => format!("which {user} uses"),
+        None if !secret.issued => "which cert-manager did not issue, so it may be needed".to_owned(),
+        None if kept_supplied(observed, home, name).is_some() => "which a Certificate there keeps supplied".to_owned(),
+        None => return Some(SecretWay::Replace),
     };
     findings.problem(
         format!("Secret \"{name}\" in namespace \"{}\"", here.name),
@@ -88,10 +86,10 @@ fn same(one: &Certificate, other: &Certificate) -> bool {
     specification(one) == specification(other)
 }
 
-/// The Certificates that go along, or go; `exchanged` are the Secrets of a name that moves both ways.
+/// The Certificates that go along, or go, but for those in `known`, which an earlier run has planned.
 pub(crate) fn certificates(
     observed: &Observed,
-    exchanged: &BTreeSet<String>,
+    known: &[CertificateEntry],
     findings: &mut Findings,
 ) -> Vec<CertificateEntry> {
     let mut entries = Vec::new();
@@ -99,6 +97,9 @@ pub(crate) fn certificates(
         let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
         for (certificate, owned) in going(here) {
             let name = &certificate.metadata.name;
+            if known.iter().any(|entry| entry.home == home && entry.name == *name) {
+                continue;
+            }
             let other = there.certificates.iter().find(|other| other.metadata.name == *name);
             // Whether that one leaves too, and if so, whether a route that leaves owns it.
             let comes_back = going(there).find(|(other, _)| other.metadata.name == *name).map(|(_, owned)| owned);
@@ -106,7 +107,12 @@ pub(crate) fn certificates(
             if stays && !owned {
                 continue;
             }
-            if other.is_some() && comes_back.is_none() && !owned {
+            // Of two that routes own, cert-manager makes either anew.
+            let in_the_way = match comes_back {
+                None => other.is_some() && !owned,
+                Some(other_owned) => !(owned && other_owned),
+            };
+            if in_the_way {
                 findings.problem(
                     format!("Certificate \"{name}\" in namespace \"{}\"", here.name),
                     format!(
@@ -117,10 +123,7 @@ pub(crate) fn certificates(
                 );
                 continue;
             }
-            // Of two that routes own, cert-manager makes either anew.
-            let changes_places = comes_back.is_some_and(|other_owned| !(owned && other_owned));
-            let exchanged = changes_places || exchanged.contains(&certificate.secret);
-            entries.extend(entry(certificate, home, !owned, exchanged));
+            entries.extend(entry(certificate, home, !owned));
         }
     }
     entries
@@ -138,14 +141,13 @@ fn going(here: &Namespace) -> impl Iterator<Item = (&Certificate, bool)> {
     })
 }
 
-fn entry(certificate: &Certificate, home: Side, copied: bool, exchanged: bool) -> Option<CertificateEntry> {
+fn entry(certificate: &Certificate, home: Side, copied: bool) -> Option<CertificateEntry> {
     Some(CertificateEntry {
         home,
         name: certificate.metadata.name.clone(),
         uid: certificate.metadata.uid.clone(),
         secret: certificate.secret.clone(),
         copied,
-        exchanged,
         manifest: RawValue::from_string(certificate.manifest.clone()).ok()?,
     })
 }

@@ -50,7 +50,11 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn problem(&mut self, object: impl AsRef<str>, problem: impl AsRef<str>, remedy: impl AsRef<str>) {
-        self.problems.insert(Problem::new(object, problem, remedy));
+        self.add(Problem::new(object, problem, remedy));
+    }
+
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.problems.insert(problem);
     }
 
     pub(crate) fn note(&mut self, note: impl AsRef<str>) {

@@ -1,6 +1,6 @@
 //! What an object is to look like where it goes. Plain functions on plain data.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::hash::Hasher;
 
 use serde_json::{Map, Value, json};
@@ -21,9 +21,6 @@ const NOT_CARRIED: [&str; 10] = [
     "selfLink",
     "uid",
 ];
-
-/// Labels and annotations with these prefixes make cert-manager act. A stand-in must not.
-const CERT_MANAGER: [&str; 3] = ["cert-manager.io/", "acme.cert-manager.io/", "kubernetes.io/tls-acme"];
 
 /// What of an object its author wrote: what is carried from one namespace to the other, unknown fields among it.
 #[must_use]
@@ -96,60 +93,25 @@ fn follow(object: &mut Value, from: &str, to: &str) {
     }
 }
 
-/// A copy of a route under another name, which serves in its place while its name is taken. It serves its certificates
-/// from the Secrets that `secrets` names in place of the route's own.
-#[must_use]
-pub fn stand_in(
-    object: &Value,
-    namespace: &str,
-    name: &str,
-    switch: &str,
-    secrets: &BTreeMap<String, String>,
-) -> Value {
-    let from = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-    let mut object = copied(object, namespace, switch);
-    follow(&mut object, from, namespace);
-    if let Some(metadata) = metadata(&mut object) {
-        metadata.insert("name".to_owned(), name.into());
-        metadata.shift_remove("finalizers");
-        metadata.shift_remove("generateName");
-        for place in ["labels", "annotations"] {
-            if let Some(entries) = metadata.get_mut(place).and_then(Value::as_object_mut) {
-                entries.retain(|entry, _| !CERT_MANAGER.iter().any(|prefix| entry.starts_with(prefix)));
-                entries.shift_remove(labels::MIGRATE);
-                entries.shift_remove(labels::LEGACY_MIGRATE);
-            }
-        }
-    }
-    label(&mut object, labels::ROLE, labels::STAND_IN);
-    for entry in object.pointer_mut("/spec/tls").and_then(Value::as_array_mut).into_iter().flatten() {
-        let replacement = entry["secretName"].as_str().and_then(|own| secrets.get(own));
-        if let Some(replacement) = replacement {
-            entry["secretName"] = replacement.as_str().into();
-        }
-    }
-    object
-}
-
 /// A Secret under another name, which keeps its content while its name is taken.
 #[must_use]
-pub fn parked(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
+pub fn kept_aside(secret: &Value, namespace: &str, name: &str, switch: &str) -> Value {
     let metadata = json!({
         "name": name,
         "namespace": namespace,
-        "labels": { labels::SWITCH: switch, labels::ROLE: labels::STAND_IN },
+        "labels": { labels::SWITCH: switch, labels::ROLE: labels::KEPT },
         // What the Secret itself says of itself, for putting it back in place.
-        "annotations": { PARKED_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
+        "annotations": { KEPT_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
     });
     with_content_of(secret, &metadata)
 }
 
-/// The Secret that [`parked`] has put aside, under its own name again.
+/// The Secret that [`kept_aside`] keeps, under its own name again.
 #[must_use]
-pub fn unparked(parked: &Value) -> Option<Value> {
+pub fn under_its_own_name(kept: &Value) -> Option<Value> {
     let metadata: Value =
-        serde_json::from_str(parked.pointer("/metadata/annotations")?.get(PARKED_METADATA)?.as_str()?).ok()?;
-    Some(with_content_of(parked, &metadata))
+        serde_json::from_str(kept.pointer("/metadata/annotations")?.get(KEPT_METADATA)?.as_str()?).ok()?;
+    Some(with_content_of(kept, &metadata))
 }
 
 fn with_content_of(secret: &Value, metadata: &Value) -> Value {
@@ -166,18 +128,43 @@ fn with_content_of(secret: &Value, metadata: &Value) -> Value {
     made
 }
 
-const PARKED_METADATA: &str = "activestandby.lagoon.sh/metadata";
+const KEPT_METADATA: &str = "activestandby.lagoon.sh/metadata";
 
-/// A name for what stands in for the object of this kind and name: the same in each run of the switch.
+/// The name under which a Secret is kept: the same in each run of the switch.
 #[must_use]
-pub fn stand_in_name(switch: &str, kind: &str, name: &str) -> String {
+pub fn kept_name(switch: &str, name: &str) -> String {
     let mut hasher = Fnv::default();
-    for part in [kind, name] {
-        hasher.write(part.as_bytes());
-        // No name has such a byte, so no two names run together.
-        hasher.write(&[0xff]);
-    }
+    hasher.write(name.as_bytes());
     format!("activestandby-{switch}-{:016x}", hasher.finish())
+}
+
+/// Where what the server would keep differs from what it is sent in a way that matters to a switch: a label that a switch
+/// reads, or the specification. A webhook of the cluster may change what it is sent.
+#[must_use]
+pub fn difference(sent: &Value, kept: &Value) -> Option<String> {
+    let label = |object: &Value, label: &str| object.pointer("/metadata/labels").map(|labels| labels[label].clone());
+    let ours = [labels::MIGRATE, labels::LEGACY_MIGRATE, labels::MIGRATING, labels::MIGRATED_FROM, labels::SWITCH];
+    let differs = |name: &&str| label(sent, name).unwrap_or_default() != label(kept, name).unwrap_or_default();
+    if let Some(name) = ours.iter().find(|name| differs(name)) {
+        return Some(format!("metadata.labels.\"{name}\""));
+    }
+    first_difference(&sent["spec"], &kept["spec"], "spec")
+}
+
+fn first_difference(one: &Value, other: &Value, path: &str) -> Option<String> {
+    match (one, other) {
+        (Value::Object(fields), Value::Object(others)) => {
+            let names: BTreeSet<&String> = fields.keys().chain(others.keys()).collect();
+            names.into_iter().find_map(|name| first_difference(&one[name], &other[name], &format!("{path}.{name}")))
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            let pairs = items.iter().zip(others).enumerate();
+            pairs
+                .into_iter()
+                .find_map(|(place, (one, other))| first_difference(one, other, &format!("{path}[{place}]")))
+        }
+        _ => (one != other).then(|| path.to_owned()),
+    }
 }
 
 /// Whether two objects say the same, but for what the server sets and for the labels of a switch.

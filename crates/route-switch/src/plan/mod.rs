@@ -2,11 +2,12 @@
 
 pub mod already_done;
 pub mod certificates;
+pub(crate) mod claim;
 mod findings;
-pub mod groups;
 pub mod manifest;
 pub mod observed;
 pub(crate) mod table;
+pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,22 +16,19 @@ use serde_json::value::RawValue;
 pub(crate) use findings::{Findings, same_name, subject};
 pub use findings::{Plan, Problem};
 
-use crate::journal::{Book, RouteEntry, SecretWay};
+use crate::journal::{Book, RouteEntry};
 use crate::route::{Beside, BesideKind, Route};
 use crate::side::Side;
 use observed::{Namespace, Observed};
 
-/// Plans the switch, or tells all that is in its way.
-pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
+/// Plans what is still to do, or tells all that is in its way. `begun` is what an interrupted run of this switch has done:
+/// its entries stay in the book.
+pub fn plan(observed: &Observed, begun: Option<Book>) -> Result<Plan, Vec<Problem>> {
     let mut findings = Findings::default();
     for side in Side::BOTH {
         let (here, there) = (observed.sides.of(side), observed.sides.of(side.other()));
         if let Some(missing) = here.missing {
-            findings.problem(
-                format!("Namespace \"{}\"", here.name),
-                missing,
-                "Check in Lagoon that both environments are deployed, then switch again",
-            );
+            findings.add(no_namespace(&here.name, missing));
             continue;
         }
         for kind in &here.unseen {
@@ -51,12 +49,42 @@ pub fn plan(observed: &Observed) -> Result<Plan, Vec<Problem>> {
     }
     rights(observed, &mut findings);
     nothing_seen(observed, &mut findings);
-    let secrets = certificates::secrets(observed, &mut findings);
-    let exchanged = secrets.iter().filter(|secret| secret.way == SecretWay::Exchange);
-    let exchanged = exchanged.map(|secret| secret.name.clone()).collect();
-    let certificates = certificates::certificates(observed, &exchanged, &mut findings);
-    let book = Book { routes: entries(observed), secrets, certificates };
+    builds(observed, begun.is_some(), &mut findings);
+    let mut book = begun.unwrap_or_default();
+    book.secrets.extend(certificates::secrets(observed, &book.secrets, &mut findings));
+    book.certificates.extend(certificates::certificates(observed, &book.certificates, &mut findings));
+    book.routes.extend(entries(observed));
+    sort(&mut book.routes);
     findings.into_plan(book)
+}
+
+/// A namespace that is not there, for this reason.
+pub(crate) fn no_namespace(name: &str, reason: &str) -> Problem {
+    Problem::new(
+        format!("Namespace \"{name}\""),
+        reason,
+        "Check in Lagoon that both environments are deployed, then switch again",
+    )
+}
+
+/// A build of Lagoon creates and deletes the routes of its environment. A switch that has begun is ended all the same: its
+/// routes may be offline.
+fn builds(observed: &Observed, has_begun: bool, findings: &mut Findings) {
+    for here in Side::BOTH.map(|side| observed.sides.of(side)) {
+        for build in &here.builds {
+            let object = format!("Pod \"{build}\" in namespace \"{}\"", here.name);
+            if has_begun {
+                findings
+                    .note(format!("{object} is a build of Lagoon: it may change routes while the switch is ended."));
+            } else {
+                findings.problem(
+                    object,
+                    "it is a build of Lagoon that runs, and builds create and delete routes",
+                    "Wait until it has ended, or cancel it in Lagoon, then switch again",
+                );
+            }
+        }
+    }
 }
 
 /// Finalizers of controllers that remove them when the route goes. Any other could keep a deleted route for ever.
@@ -117,16 +145,18 @@ impl Checking<'_> {
                 );
             }
         }
-        let taken = self.there.stayers().any(|other| same_name(other, self.route));
+        // One that a switch has dealt with is this very route on its way.
+        let taken = self.there.routes.iter().any(|other| !other.is_settled && same_name(other, self.route));
         if taken {
+            let name = &self.route.metadata.name;
             findings.problem(
                 self.subject(),
                 format!(
-                    "namespace \"{}\" has a route of the same name that does not move (it lacks the label {}=true)",
+                    "namespace \"{}\" has a route of the same name, {} \"{name}\"",
                     self.there.name,
-                    crate::labels::MIGRATE
+                    self.route.kind_name()
                 ),
-                "Rename or delete one of the two, or label the other one so that they change places",
+                "Rename one of the two (routes are best named after their hosts), or delete the one that is not needed",
             );
         }
     }
@@ -246,19 +276,23 @@ impl Checking<'_> {
     }
 }
 
-/// The entries of all routes that move: by kind, then by name.
+/// The entries of all routes that are still to move.
 fn entries(observed: &Observed) -> Vec<RouteEntry> {
     let mut entries = Vec::new();
     for side in Side::BOTH {
         entries.extend(observed.sides.of(side).movers().filter_map(|route| entry(route, side)));
     }
+    entries
+}
+
+/// By kind, then by name.
+fn sort(entries: &mut [RouteEntry]) {
     let order: BTreeMap<String, usize> =
         crate::route::KINDS.iter().enumerate().map(|(place, kind)| (kind.resource().kind, place)).collect();
     entries.sort_by(|one, other| {
         let place = |entry: &RouteEntry| order.get(&entry.kind).copied();
         (place(one), &one.name, one.home).cmp(&(place(other), &other.name, other.home))
     });
-    entries
 }
 
 fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
@@ -321,10 +355,14 @@ fn rights(observed: &Observed, findings: &mut Findings) {
         }
     }
     let journal = (String::new(), "configmaps".to_owned());
+    let lock = ("coordination.k8s.io".to_owned(), "leases".to_owned());
     let standby = &observed.sides.standby;
     if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) && standby.missing.is_none() {
         for verb in ["create", "update"] {
             right(standby, verb, &journal, findings);
+            for side in Side::BOTH {
+                right(observed.sides.of(side), verb, &lock, findings);
+            }
         }
     }
 }

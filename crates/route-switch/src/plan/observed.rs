@@ -46,7 +46,14 @@ pub struct Namespace {
     pub beside: BTreeMap<BesideKind, Option<BTreeSet<String>>>,
     /// What the deployer may do.
     pub rights: Rights,
+    /// The pods of builds of Lagoon that have not ended.
+    pub builds: Vec<String>,
+    /// Who uses which Secret, in words: looked for only where a Secret would have to make way.
+    pub users: SecretUsers,
 }
+
+/// Who uses which Secret, in words, by the Secret's name.
+pub type SecretUsers = BTreeMap<String, BTreeSet<String>>;
 
 /// cert-manager's Certificate: what keeps a Secret supplied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,11 +146,11 @@ impl Rights {
 impl Namespace {
     /// The routes that are to move.
     pub fn movers(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter(|route| route.migrates() && !route.is_stand_in())
+        self.routes.iter().filter(|route| route.migrates() && !route.is_settled)
     }
 
     /// The routes that stay.
     pub fn stayers(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter(|route| !route.migrates() && !route.is_stand_in())
+        self.routes.iter().filter(|route| !route.migrates() || route.is_settled)
     }
 }

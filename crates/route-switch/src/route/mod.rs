@@ -35,9 +35,11 @@ pub struct Route {
     pub acceptances: Vec<Acceptance>,
     /// The whole object as JSON, of a route that is to move.
     pub manifest: Option<Box<str>>,
+    /// Whether a switch has dealt with it already, so that it stays where it is.
+    pub is_settled: bool,
     migrates: bool,
-    stands_in: bool,
     switch: Option<Box<str>>,
+    migrated_from: Option<Box<str>>,
 }
 
 impl Route {
@@ -62,8 +64,9 @@ impl Route {
             acceptances: kind.acceptances(object),
             manifest: None,
             migrates: says(labels::MIGRATE, "true") || says(labels::LEGACY_MIGRATE, "true"),
-            stands_in: says(labels::ROLE, labels::STAND_IN),
+            is_settled: false,
             switch: labels.get(labels::SWITCH).map(|switch| switch.as_str().into()),
+            migrated_from: labels.get(labels::MIGRATED_FROM).map(|namespace| namespace.as_str().into()),
             metadata,
         }
     }
@@ -74,10 +77,10 @@ impl Route {
         self.migrates
     }
 
-    /// Whether it stands in for another for the time of a switch.
+    /// Whether a switch has brought it here from that namespace.
     #[must_use]
-    pub fn is_stand_in(&self) -> bool {
-        self.stands_in
+    pub fn was_brought_by(&self, switch: &str, from: &str) -> bool {
+        self.switch() == Some(switch) && self.migrated_from.as_deref() == Some(from)
     }
 
     /// The switch that put it where it is.

@@ -1,0 +1,77 @@
+//! What is asked before each attempt to change something.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Request;
+use kube::client::Body;
+use tower::BoxError;
+
+use crate::cluster::{Cause, Cluster};
+
+/// Is asked before each attempt of a request that changes something: a program that may write only while it holds a lock
+/// answers here whether it still does.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use lagoon_task::cluster::WriteGuard;
+/// use lagoon_task::Cause;
+///
+/// struct UntilStopped(AtomicBool);
+///
+/// impl WriteGuard for UntilStopped {
+///     fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>> {
+///         let is_stopped = self.0.load(Ordering::Relaxed);
+///         Box::pin(async move {
+///             if is_stopped { Err(Cause::Withheld("the task is stopping".to_owned())) } else { Ok(()) }
+///         })
+///     }
+/// }
+/// ```
+pub trait WriteGuard: Send + Sync {
+    /// Whether the request may be sent. If not it is not sent, nor tried again, and fails with the cause.
+    fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>>;
+
+    /// Hears that a request met the doing of somebody else. Does nothing unless a guard says otherwise.
+    fn has_met_conflict(&self) {}
+}
+
+/// Marks a request that a guard is asked about.
+#[derive(Clone)]
+pub(super) struct Guarded(Arc<dyn WriteGuard>);
+
+impl Cluster {
+    /// The same cluster, with `guard` asked before each attempt to create, replace or delete one of its
+    /// [objects](Self::objects).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use lagoon_task::Cluster;
+    /// use lagoon_task::cluster::WriteGuard;
+    ///
+    /// fn behind(cluster: &Cluster, lock: Arc<dyn WriteGuard>) -> Cluster {
+    ///     cluster.guarded(lock)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
+        Self { guard: Some(Guarded(guard)), ..self.clone() }
+    }
+}
+
+impl Guarded {
+    pub(super) fn hear(&self, cause: &Cause) {
+        if matches!(cause, Cause::Conflict | Cause::AlreadyExists) {
+            self.0.has_met_conflict();
+        }
+    }
+}
+
+/// Asks the request's guard, if it has one.
+pub(super) async fn allowed(request: Request<Body>) -> Result<Request<Body>, BoxError> {
+    if let Some(Guarded(guard)) = request.extensions().get::<Guarded>().cloned() {
+        guard.may_write().await?;
+    }
+    Ok(request)
+}

@@ -1,0 +1,59 @@
+//! Owners of an object that is put back where it was.
+//!
+//! An object whose owner is gone is deleted by the cluster's garbage collector. So of the owners that it had, it gets back
+//! those that are still the same objects.
+
+use kube::api::{ApiResource, GroupVersionKind};
+use serde_json::Value;
+
+use lagoon_task::cluster::{Cluster, Metadata};
+
+/// Gives `object`, which is about to be created in `namespace`, those owners of `original` that still exist there.
+pub(crate) async fn restore(cluster: &Cluster, namespace: &str, original: &Value, object: &mut Value) {
+    let living = living(cluster, namespace, original).await;
+    if !living.is_empty() {
+        object["metadata"]["ownerReferences"] = living.into();
+    }
+}
+
+/// Whether each owner of an object that is in `namespace` still exists.
+pub(crate) async fn all_live(cluster: &Cluster, namespace: &str, object: &Value) -> bool {
+    living(cluster, namespace, object).await.len() == references(object).count()
+}
+
+async fn living(cluster: &Cluster, namespace: &str, object: &Value) -> Vec<Value> {
+    let mut living = Vec::new();
+    for owner in references(object) {
+        if lives(cluster, namespace, owner).await {
+            living.push(owner.clone());
+        }
+    }
+    living
+}
+
+fn references(object: &Value) -> impl Iterator<Item = &Value> {
+    object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// What cannot be looked up counts as gone: without the reference nothing is lost.
+async fn lives(cluster: &Cluster, namespace: &str, owner: &Value) -> bool {
+    let text = |field: &str| owner[field].as_str().unwrap_or_default();
+    let (version, kind, name, uid) = (text("apiVersion"), text("kind"), text("name"), text("uid"));
+    let Some(plural) = plural(cluster, version, kind).await else { return false };
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
+    let found: Option<Metadata> = cluster.objects(&resource, namespace).get_metadata(name).await.ok().flatten();
+    found.is_some_and(|found| found.uid == uid && found.deletion_timestamp.is_none())
+}
+
+/// The plural of a kind, by which it is asked for.
+async fn plural(cluster: &Cluster, version: &str, kind: &str) -> Option<String> {
+    let client = cluster.client();
+    let listed = if version.contains('/') {
+        client.list_api_group_resources(version).await
+    } else {
+        client.list_core_api_resources(version).await
+    };
+    let resources = listed.ok()?.resources;
+    resources.into_iter().find(|one| one.kind == kind && !one.name.contains('/')).map(|one| one.name)
+}

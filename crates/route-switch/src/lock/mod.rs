@@ -1,0 +1,275 @@
+//! The lock: of the runs that may write in a pair of namespaces, one at a time does.
+//!
+//! It is a Lease of one name in each of the two namespaces, so that both directions, both ways of asking, and switches that
+//! share one namespace contend for it. They are taken in the order of the namespaces' names, and no run waits for another.
+//! A Lease is taken over when its holder has ended, never by its age. Each write asks first whether both are still held:
+//! a run that was stopped, on a node that came back or as a process, writes nothing any more after another has taken over.
+
+mod identity;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::ApiResource;
+use serde_json::Value;
+
+use crate::cluster::ensure::{self, SureError};
+use crate::cluster::holder;
+use crate::journal::Holder;
+use crate::side::{Side, Sides};
+use identity::{HeldBy, Identity, held_by, is_held_by, lease, since};
+use lagoon_task::Backoff;
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects, WriteGuard};
+
+/// The name of the Lease, in both namespaces.
+pub const NAME: &str = "activestandby-switch";
+
+/// How old the knowledge that the lock is held may be when a write is sent.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// A Lease that others change at the same time is tried to be taken this often, and how often it is looked at before a
+/// write if the answer is too old each time it comes.
+const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(200)).attempts(20);
+
+/// Why the lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// A request failed.
+    #[error("The lock of the switch: {0}")]
+    Cluster(#[from] ClusterError),
+    /// A Lease could not be created or removed.
+    #[error("The lock of the switch: {0}")]
+    Sure(#[from] SureError),
+    /// Another run holds it.
+    #[error("{holder} has held the lock since {since}")]
+    Held {
+        /// Who.
+        holder: ObjectName,
+        /// Since when.
+        since: String,
+    },
+    /// Somebody holds it that nothing can be told about.
+    #[error("{lease} is held since {since} by \"{holder}\", and whether that still runs cannot be told")]
+    Unknown {
+        /// The Lease.
+        lease: ObjectName,
+        /// What the Lease says.
+        holder: String,
+        /// Since when.
+        since: String,
+    },
+}
+
+/// A lock that this run has taken.
+pub(crate) struct Lock {
+    cluster: Cluster,
+    names: Sides<String>,
+    run: Identity,
+    confirmed: tokio::sync::Mutex<Option<Instant>>,
+    is_doubted: AtomicBool,
+    is_lost: AtomicBool,
+}
+
+/// What a look at one of the two Leases says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    Held,
+    Lost,
+    /// The rights in its namespace are gone.
+    Hidden,
+    Failed(Cause),
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it. `holder` is in the standby environment's namespace.
+    pub(crate) async fn take(cluster: &Cluster, names: &Sides<String>, mut holder: Holder) -> Result<Self, LockError> {
+        if holder.kind == "Pod" && holder.uid.is_empty() {
+            let pods = cluster.objects(&ApiResource::erase::<Pod>(&()), &names.standby);
+            holder.uid = pods.get_metadata(&holder.name).await?.map(|pod| pod.uid).unwrap_or_default();
+        }
+        let chance = std::iter::repeat_with(fastrand::alphanumeric).take(12).collect();
+        let run = Identity { namespace: names.standby.clone(), holder, run: chance };
+        let lock = Self {
+            cluster: cluster.clone(),
+            names: names.clone(),
+            run,
+            confirmed: tokio::sync::Mutex::new(None),
+            is_doubted: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+        };
+        let mut order = Side::BOTH;
+        order.sort_by_key(|side| names.of(*side));
+        let mut fenced = false;
+        for side in order {
+            match lock.take_one(side).await {
+                Ok(taken_over) => fenced |= taken_over,
+                Err(error) => {
+                    lock.release().await;
+                    return Err(error);
+                }
+            }
+        }
+        if fenced {
+            // What was sent in the last moment before the other run learns that it has lost the lock has been sent by then.
+            tokio::time::sleep(FRESH).await;
+        }
+        Ok(lock)
+    }
+
+    /// Takes the Lease of one side. Answers whether it was taken from a run that may not have ended, but is fenced.
+    async fn take_one(&self, side: Side) -> Result<bool, LockError> {
+        let leases = self.leases(side);
+        let mut pauses = ATTEMPTS.start();
+        loop {
+            let (there, taken_over) = match leases.get(NAME).await? {
+                Some(there) => {
+                    let taken_over = self.may_take_over(&there, &leases).await?;
+                    (Some(there), taken_over)
+                }
+                None => (None, false),
+            };
+            let now = format!("{:.6}", Timestamp::now());
+            let ours = lease(NAME, leases.namespace(), &self.run, &now, there.as_ref());
+            let written = if there.is_some() { leases.replace(&ours).await } else { leases.create(&ours).await };
+            let Err(error) = written else { return Ok(taken_over) };
+            let is_passing = matches!(error.cause(), Cause::Conflict | Cause::AlreadyExists | Cause::NotFound(_));
+            // A lost answer shows in the next look.
+            if !(is_passing || error.cause().may_pass()) || !pauses.pause().await {
+                return Err(error.into());
+            }
+        }
+    }
+
+    /// Whether a Lease may be taken, and if so, whether it is from a run that is only known to be fenced: a controller that
+    /// has lost its part may still have the program running that carries out a `HostMigration`.
+    async fn may_take_over(&self, there: &Value, leases: &Objects<'_>) -> Result<bool, LockError> {
+        let other = match held_by(there) {
+            HeldBy::Nobody => return Ok(false),
+            HeldBy::Run(run) if run == self.run => return Ok(false),
+            HeldBy::Run(run) => run,
+            HeldBy::Unknown(holder) => {
+                let holder = lagoon_task::output::escape(&holder);
+                return Err(LockError::Unknown { lease: leases.name(NAME), holder, since: since(there) });
+            }
+        };
+        let is_fenced = other.holder.kind != "Pod";
+        if (&other.namespace, &other.holder) == (&self.run.namespace, &self.run.holder) {
+            return Ok(is_fenced);
+        }
+        match holder::is_running(&self.cluster, &other.namespace, &other.holder).await {
+            Ok(false) => Ok(is_fenced),
+            Ok(true) => {
+                Err(LockError::Held { holder: other.holder.object_name(&other.namespace), since: since(there) })
+            }
+            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
+                let holder = other.holder.object_name(&other.namespace).to_string();
+                Err(LockError::Unknown { lease: leases.name(NAME), holder, since: since(there) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the lock back. What fails here is left: the next run sees that its holder has ended.
+    pub(crate) async fn release(&self) {
+        let release = |side| async move {
+            let leases = self.leases(side);
+            if let Ok(Some(there)) = leases.get(NAME).await
+                && is_held_by(&there, &self.run)
+            {
+                let _ = ensure::delete(&leases, &Metadata::of(&there)).await;
+            }
+        };
+        join(release(Side::Standby), release(Side::Active)).await;
+    }
+
+    /// Whether another run has taken it over.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    async fn confirm(&self) -> Result<(), Cause> {
+        let mut confirmed = self.confirmed.lock().await;
+        let mut pauses = ATTEMPTS.start();
+        if self.is_doubted.swap(false, Ordering::Relaxed) {
+            *confirmed = None;
+        }
+        // `Instant` goes on while the process is stopped, so what was known before counts as old then.
+        while !confirmed.is_some_and(|at| at.elapsed() <= FRESH) {
+            let asked = Instant::now();
+            verdict(join(self.look(Side::Standby), self.look(Side::Active)).await, &self.names).inspect_err(
+                |cause| {
+                    self.is_lost.fetch_or(matches!(cause, Cause::Withheld(_)), Ordering::Relaxed);
+                },
+            )?;
+            *confirmed = Some(asked);
+            if asked.elapsed() > FRESH && !pauses.pause().await {
+                return Err(Cause::Deadline(FRESH));
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, side: Side) -> Look {
+        match self.leases(side).get(NAME).await {
+            Ok(Some(there)) if is_held_by(&there, &self.run) => Look::Held,
+            Ok(_) => Look::Lost,
+            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Look::Hidden,
+            Err(error) => Look::Failed(error.cause().clone()),
+        }
+    }
+
+    fn leases(&self, side: Side) -> Objects<'_> {
+        self.cluster.objects(&ApiResource::erase::<Lease>(&()), self.names.of(side))
+    }
+}
+
+impl WriteGuard for Lock {
+    fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>> {
+        Box::pin(self.confirm())
+    }
+
+    /// What was met may be the doing of another run.
+    fn has_met_conflict(&self) {
+        self.is_doubted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whoever else wants to write needs both Leases, so one that is held is enough where the rights to see the other are gone:
+/// what can still be put back then is.
+fn verdict((standby, active): (Look, Look), names: &Sides<String>) -> Result<(), Cause> {
+    let lost = |name: &str| {
+        Err(Cause::Withheld(format!(
+            "this run no longer holds the lock (Lease \"{NAME}\" in namespace \"{name}\"): another run has taken it over"
+        )))
+    };
+    match (standby, active) {
+        (Look::Lost, _) => lost(&names.standby),
+        (_, Look::Lost) => lost(&names.active),
+        (Look::Held, Look::Held | Look::Hidden) | (Look::Hidden, Look::Held) => Ok(()),
+        (Look::Failed(cause), _) | (_, Look::Failed(cause)) => Err(cause),
+        (Look::Hidden, Look::Hidden) => Err(Cause::Forbidden("the lock can no longer be seen".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lease_is_enough_only_where_the_other_is_hidden() {
+        use Look::{Failed, Held, Hidden, Lost};
+        let names = Sides { standby: "a".to_owned(), active: "b".to_owned() };
+        let failed = || Failed(Cause::NotUnderstood);
+        let may_write = |standby, active| verdict((standby, active), &names).is_ok();
+        assert!(may_write(Held, Held) && may_write(Held, Hidden) && may_write(Hidden, Held));
+        for other in [Held, Hidden, Lost, failed()] {
+            assert!(!may_write(Lost, other.clone()) && !may_write(other, Lost));
+        }
+        assert!(!may_write(Hidden, Hidden) && !may_write(Held, failed()) && !may_write(failed(), Held));
+    }
+}
