@@ -8,7 +8,7 @@ use hostmigration::Progress;
 use lagoon_task::output::escape;
 
 /// A condition as it was found; the controller may write anything into it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Its type: `started`, `completed`, `failed`, or one that is not known.
     pub kind: String,
@@ -16,16 +16,18 @@ pub struct Seen {
     pub status: String,
     /// Its text.
     pub text: String,
+    /// When it came to hold, as the controller wrote it; empty when it did not.
+    pub time: String,
 }
 
 /// Where the switch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Neither completed nor failed.
+    /// Not started, or started and neither completed nor failed since.
     Waiting,
-    /// The last condition that ends a switch is `completed`.
+    /// The last condition that starts or ends a switch is `completed`.
     Completed,
-    /// The last condition that ends a switch is `failed`, with this text.
+    /// The last condition that starts or ends a switch is `failed`, with this text.
     Failed(String),
 }
 
@@ -53,10 +55,33 @@ impl Observed {
         }
     }
 
-    /// Where the switch is: of several conditions that end it, the last counts.
+    /// The same without the conditions that were there `before` the switch that is waited for. A controller appends to
+    /// them; where one has replaced the list, equal conditions are the earlier ones, because their times are equal too.
+    #[must_use]
+    pub fn since(mut self, before: &[Seen]) -> Self {
+        if self.conditions.starts_with(before) {
+            self.conditions.drain(..before.len());
+        } else {
+            self.conditions.retain(|condition| !before.contains(condition));
+        }
+        self
+    }
+
+    /// Where the switch is: of several conditions that end it, the last counts. One that is followed by `started` was the
+    /// end of an earlier attempt.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.conditions.iter().rev().find_map(Seen::ending).unwrap_or(Phase::Waiting)
+        match self.latest() {
+            Some((Progress::Completed, _)) => Phase::Completed,
+            Some((Progress::Failed, condition)) => Phase::Failed(condition.text.clone()),
+            Some((Progress::Started, _)) | None => Phase::Waiting,
+        }
+    }
+
+    /// The last condition that starts or ends a switch.
+    #[must_use]
+    pub fn latest(&self) -> Option<(Progress, &Seen)> {
+        self.conditions.iter().rev().find_map(|condition| Some((condition.progress()?, condition)))
     }
 
     /// The latest condition in words, for a task that stops waiting.
@@ -72,16 +97,18 @@ impl Observed {
 impl Seen {
     fn from_value(value: &Value) -> Self {
         let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { kind: field("type"), status: field("status"), text: field("condition") }
+        Self {
+            kind: field("type"),
+            status: field("status"),
+            text: field("condition"),
+            time: field("lastTransitionTime"),
+        }
     }
 
-    /// The phase that this condition ends a switch with, if it holds and does.
-    fn ending(&self) -> Option<Phase> {
-        match Progress::read(&self.kind, &self.status)? {
-            Progress::Completed => Some(Phase::Completed),
-            Progress::Failed => Some(Phase::Failed(self.text.clone())),
-            Progress::Started => None,
-        }
+    /// What it says about the switch, if it holds and does.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        Progress::read(&self.kind, &self.status)
     }
 
     /// The condition on one line.
@@ -100,14 +127,14 @@ impl Seen {
     }
 }
 
-/// Remembers which conditions the user has been shown.
+/// Remembers which conditions the user has been shown, by their words: a controller may renew a condition's time often.
 #[derive(Debug, Default)]
-pub struct Shown(HashSet<Seen>);
+pub struct Shown(HashSet<String>);
 
 impl Shown {
     /// The conditions of `observed` that have not been shown yet, in order.
     pub fn fresh<'a>(&mut self, observed: &'a Observed) -> Vec<&'a Seen> {
-        observed.conditions.iter().filter(|condition| self.0.insert((*condition).clone())).collect()
+        observed.conditions.iter().filter(|condition| self.0.insert(condition.in_words())).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! takes three requests: a create, a watch from the version that the create returned, and a patch of the task's pod.
 
 mod conditions;
+mod existing;
 mod request;
 mod wait;
 
@@ -20,8 +21,9 @@ use lagoon_task::context::Context;
 use lagoon_task::output::escape;
 
 pub use conditions::{Observed, Phase, Seen, Shown};
-pub use request::{ObjectError, Requested};
-use wait::{Ended, Waiting};
+pub use existing::{Existing, Refusal};
+pub use request::{ObjectError, Requested, TASK};
+use wait::{CreateError, Ended, Waiting};
 
 /// How long the task waits for the controller, unless `TASK_TIMEOUT_SECONDS` says otherwise: 30 minutes.
 pub const TIMEOUT: Duration = Duration::from_mins(30);
@@ -55,7 +57,7 @@ impl SwitchResult {
 
 /// Creates the payload's object, waits until the controller has carried it out, and reports the result.
 pub async fn switch(task: &Context, names: &EnvironmentNames, object: Map<String, Value>) -> Result<String, Failure> {
-    let requested = Requested::from_payload(object, &task.environment.namespace)?;
+    let requested = Requested::from_payload(object, &task.environment.namespace, &task.environment.pod_name)?;
     let mut waiting = Waiting::new(task, &requested)?;
     task.say(format!(
         "Switching: environment \"{}\" is to become active, \"{}\" standby.",
@@ -92,7 +94,12 @@ pub async fn switch(task: &Context, names: &EnvironmentNames, object: Map<String
 }
 
 async fn create_and_wait(waiting: &mut Waiting<'_>, timeout: Duration) -> Result<Ended, Failure> {
-    waiting.create().await.map_err(|error| not_created(&error))?;
+    waiting.create().await.map_err(|error| match error {
+        CreateError::Cluster(error) => not_created(&error),
+        CreateError::Taken { ref refusal, .. } => {
+            Failure::new(format!("{error}. This switch has changed nothing. {}", refusal.advice()))
+        }
+    })?;
     match tokio::time::timeout(timeout, waiting.until_it_ends()).await {
         Ok(ended) => ended.map_err(|error| {
             Failure::new(format!(
@@ -153,15 +160,12 @@ fn not_created(error: &ClusterError) -> Failure {
             "Ask your Lagoon administrator to give lagoon-deployer the right to create, list and watch \
              hostmigrations.dioscuri.amazee.io in this namespace (deploy/hostmigration-deployer.yaml does that)."
         }
-        Cause::AlreadyExists => {
-            "It asks for another switch than this task does. Wait for that switch to end, or delete the object, then \
-             run the task again."
-        }
         _ => RUN_AGAIN,
     };
-    if error.cause().nothing_was_done() {
+    // The object that could not be read may be the task's.
+    if error.cause().nothing_was_done() && !matches!(error, ClusterError::Read { .. }) {
         Failure::new(format!("{error}. Nothing has changed. {meaning}"))
     } else {
-        Failure::new(format!("{error}. Whether the switch was begun is not known. {meaning}"))
+        Failure::new(format!("{error}. It is unclear whether the switch started. {meaning}"))
     }
 }

@@ -5,7 +5,12 @@ use serde_json::{Map, Value};
 use hostmigration::{API_VERSION, HostMigration, KIND};
 use lagoon_task::environment::{is_dns_label, is_dns_subdomain};
 
-/// A `HostMigration` from a payload, checked, with the namespace that it goes to. Everything else in it is as it came.
+/// The annotation that names the pod of the task that created the object. The pods of Lagoon's tasks have names of their
+/// own, and one that is started a second time for the same task has the same name again.
+pub const TASK: &str = "activestandby.lagoon.sh/task";
+
+/// A `HostMigration` from a payload, checked, with the namespace that it goes to and the task's mark, and without a status.
+/// Everything else in it is as it came.
 #[derive(Debug, Clone)]
 pub struct Requested {
     /// The object's name.
@@ -14,6 +19,8 @@ pub struct Requested {
     pub namespace: String,
     /// The namespace of the active environment.
     pub destination: String,
+    /// The name of the task's pod, which marks the object as the task's.
+    pub task: String,
     /// The object as it is sent.
     pub object: Value,
 }
@@ -49,8 +56,8 @@ const BEFORE: &str = "The task's payload does not fit this task:";
 const AFTER: &str = "Nothing has changed.";
 
 impl Requested {
-    /// Checks the payload's object and puts it into `namespace`.
-    pub fn from_payload(mut object: Map<String, Value>, namespace: &str) -> Result<Self, ObjectError> {
+    /// Checks the payload's object, puts it into `namespace`, and marks it as that of the pod `task`.
+    pub fn from_payload(mut object: Map<String, Value>, namespace: &str, task: &str) -> Result<Self, ObjectError> {
         if text(&object, &["apiVersion"]) != Some(API_VERSION) {
             return Err(ObjectError::ApiVersion);
         }
@@ -67,9 +74,14 @@ impl Requested {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("namespace".to_owned(), namespace.into());
         }
-        let object = Value::Object(object);
+        let mut object = Value::Object(object);
         check_types(&object)?;
-        Ok(Self { name, namespace: namespace.to_owned(), destination, object })
+        if let Some(fields) = object.as_object_mut() {
+            // The resource has no status subresource, so the server would store it; only a controller may write it.
+            fields.shift_remove("status");
+        }
+        mark(&mut object, task);
+        Ok(Self { name, namespace: namespace.to_owned(), destination, task: task.to_owned(), object })
     }
 
     /// Whether `existing`, an object of the same name in the cluster, asks for the same switch. The server has dropped
@@ -82,6 +94,18 @@ impl Requested {
         let agrees =
             |(field, value): (&String, &Value)| field == "hosts" || found.get(field).is_none_or(|other| other == value);
         found.get("destinationNamespace") == wanted.get("destinationNamespace") && wanted.iter().all(agrees)
+    }
+}
+
+/// Writes the task's mark beside the annotations that the payload has.
+fn mark(object: &mut Value, task: &str) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let annotations = metadata.entry("annotations").or_insert(Value::Null);
+    if annotations.is_null() {
+        *annotations = Map::new().into();
+    }
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(TASK.to_owned(), task.into());
     }
 }
 

@@ -7,10 +7,10 @@ use futures::StreamExt;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::core::Request;
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::crd::conditions::{Observed, Phase, Shown};
+use crate::crd::conditions::{Observed, Phase, Seen, Shown};
+use crate::crd::existing::{Existing, Refusal, is_asked_for, is_being_deleted};
 use crate::crd::request::Requested;
 use hostmigration::{HostMigration, KIND};
 use lagoon_task::Backoff;
@@ -23,7 +23,7 @@ const WATCH_SECONDS: u32 = 290;
 /// The server sends a bookmark about once a minute; a watch that brings nothing for longer is taken for broken.
 const WATCH_SILENCE: Duration = Duration::from_secs(100);
 
-/// A create whose answer was lost.
+/// A create whose answer was lost, or that met an object which was gone a moment later.
 const CREATES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5)).attempts(5);
 
 /// A watch that breaks off is followed by another until the switch has ended.
@@ -34,12 +34,28 @@ const WATCHES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 pub(super) enum Ended {
     /// The controller has said how the switch ended.
     Finished(Phase),
-    /// The object is gone.
+    /// The object is gone, or is to go before a controller has started its switch.
     Deleted,
     /// The time is up.
     TimedOut,
     /// The task was asked to stop.
     Stopped,
+}
+
+/// Why there is no object to wait for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CreateError {
+    /// A request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The name is taken by an object that the task does not wait for.
+    #[error("{source}. {refusal}")]
+    Taken {
+        /// The create that was refused.
+        source: ClusterError,
+        /// Whose object it is.
+        refusal: Refusal,
+    },
 }
 
 /// The object that the task waits for.
@@ -50,9 +66,13 @@ pub(super) struct Waiting<'a> {
     api: Api<DynamicObject>,
     /// Tells our object from a later one of the same name.
     uid: Option<String>,
+    /// Conditions of an earlier attempt, which do not count.
+    before: Vec<Seen>,
     /// Where the next watch starts.
     resource_version: String,
     observed: Observed,
+    /// It was deleted before a controller took it up.
+    never_started: bool,
     shown: Shown,
 }
 
@@ -61,8 +81,18 @@ impl<'a> Waiting<'a> {
         let cluster = task.cluster()?;
         let resource = ApiResource::erase::<HostMigration>(&());
         let api = Api::namespaced_with(cluster.client(), &requested.namespace, &resource);
-        let (observed, shown) = (Observed::default(), Shown::default());
-        Ok(Self { task, requested, cluster, api, uid: None, resource_version: String::new(), observed, shown })
+        Ok(Self {
+            task,
+            requested,
+            cluster,
+            api,
+            uid: None,
+            before: Vec::new(),
+            resource_version: String::new(),
+            observed: Observed::default(),
+            never_started: false,
+            shown: Shown::default(),
+        })
     }
 
     /// What is known of the object.
@@ -75,28 +105,52 @@ impl<'a> Waiting<'a> {
         ObjectName::new(KIND, &self.requested.namespace, &self.requested.name)
     }
 
-    /// Creates the object. One that is there already and asks for the same switch is taken for ours: an earlier run
-    /// of this task made it, or this one did and the answer was lost.
-    pub(super) async fn create(&mut self) -> Result<(), ClusterError> {
-        let object = match self.try_create().await {
-            Err(ClusterError::Create { cause: Cause::AlreadyExists, object }) => match self.read().await?.0 {
-                Some(existing) if self.requested.is_same_as(&as_value(&existing)) => {
-                    self.task.say(format!("{object} is there already and asks for the same switch: going on with it."));
-                    existing
+    /// Creates the object, or takes over the one that is there already if it is the task's or that of the same switch.
+    pub(super) async fn create(&mut self) -> Result<(), CreateError> {
+        let mut pauses = CREATES.start();
+        loop {
+            let source = match self.try_create().await {
+                Ok(object) => {
+                    let version = object.metadata.resource_version.clone().unwrap_or_default();
+                    self.start_from(&object, version);
+                    return Ok(());
                 }
-                // Gone again, or another one: either way not ours.
-                _ => return Err(ClusterError::Create { object, cause: Cause::AlreadyExists }),
-            },
-            other => other?,
-        };
-        let version = object.metadata.resource_version.clone().unwrap_or_default();
+                Err(error) if *error.cause() == Cause::AlreadyExists => error,
+                Err(error) => return Err(error.into()),
+            };
+            let (found, version) = self.read().await?;
+            if let Some(existing) = found {
+                match Existing::of(&existing, self.requested) {
+                    Existing::Own => {
+                        self.task.say(format!("{} exists already: this task has created it.", self.object_name()));
+                    }
+                    Existing::Unfinished { before } => {
+                        self.before = before;
+                        self.task.say(format!(
+                            "{} exists already, asks for the same switch and has not ended. The task waits for its end.",
+                            self.object_name()
+                        ));
+                    }
+                    Existing::Refused(refusal) => return Err(CreateError::Taken { source, refusal }),
+                }
+                self.start_from(&existing, version);
+                return Ok(());
+            }
+            // Deleted since: its name is free.
+            if !pauses.pause().await {
+                return Err(source.into());
+            }
+        }
+    }
+
+    /// Waits for this object from here on.
+    fn start_from(&mut self, object: &DynamicObject, version: String) {
         self.uid.clone_from(&object.metadata.uid);
         self.task.step(format!(
             "{} is in place. Waiting for the cluster's controller to move the routes.",
             self.object_name()
         ));
-        self.take(&object, version);
-        Ok(())
+        self.take(object, version);
     }
 
     /// Sends the create, again when its answer was lost: a second one is refused if the first was carried out.
@@ -182,7 +236,7 @@ impl<'a> Waiting<'a> {
 
     fn ended(&self) -> Option<Ended> {
         match self.observed.phase() {
-            Phase::Waiting => None,
+            Phase::Waiting => self.never_started.then_some(Ended::Deleted),
             phase => Some(Ended::Finished(phase)),
         }
     }
@@ -237,15 +291,12 @@ impl<'a> Waiting<'a> {
 
     /// Takes over what `object` says, and tells the user what is new.
     fn take(&mut self, object: &DynamicObject, version: String) {
-        self.observed = Observed::from_object(&as_value(object));
+        self.observed = Observed::from_object(&object.data).since(&self.before);
+        // No controller starts it any more; a finalizer may keep it for long. One that was started is carried out.
+        self.never_started = is_being_deleted(object) && is_asked_for(object) && self.observed.latest().is_none();
         self.resource_version = version;
         for condition in self.shown.fresh(&self.observed) {
             self.task.step(format!("Controller: {}", condition.in_words()));
         }
     }
-}
-
-/// The object's own part; `metadata` is not of interest here.
-fn as_value(object: &DynamicObject) -> Value {
-    object.data.clone()
 }

@@ -1,5 +1,7 @@
 //! The CRD way, from the launch of the pod to the annotation.
 
+mod other_objects;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,13 +128,16 @@ async fn the_object_arrives_as_the_payload_has_it_in_the_tasks_own_namespace() {
     payload["crd"]["metadata"]["namespace"] = json!("kube-system");
     payload["crd"]["metadata"]["labels"] = json!({ "example.com/kept": "yes" });
     let running = site.task(&payload).launch().await.unwrap();
+    let task = running.pod_name();
     let object = site.until_created(NAME).await;
     site.patch(NAME, completed()).await;
     assert_eq!(running.finish().await.unwrap().exit_code, Some(0));
 
     assert_eq!(object.metadata.namespace.as_deref(), Some("untouched-develop"));
     assert_eq!(object.metadata.labels.unwrap()["example.com/kept"], "yes");
-    assert_eq!(object.metadata.annotations.unwrap()["dioscuri.amazee.io/migrate"], "true");
+    let annotations = object.metadata.annotations.unwrap();
+    assert_eq!(annotations["dioscuri.amazee.io/migrate"], "true");
+    assert_eq!(annotations["activestandby.lagoon.sh/task"], task);
     assert_eq!(object.spec.destination_namespace.as_deref(), Some("untouched-main"));
 }
 
@@ -190,20 +195,6 @@ async fn each_condition_is_shown_once_as_it_comes() {
 }
 
 #[tokio::test]
-async fn running_again_after_the_switch_reports_the_result_again_and_creates_nothing() {
-    let site = Site::new(control_plane().await, "again").await;
-    assert_eq!(switch_that_ends_with(&site, completed()).await.exit_code, Some(0));
-    let before = site.migrations().get(NAME).await.unwrap();
-
-    let again = site.task(&site.payload(NAME)).launch().await.unwrap().finish().await.unwrap();
-    assert_eq!(again.exit_code, Some(0), "{}", again.log);
-    assert!(again.log.contains("is there already and asks for the same switch: going on with it."), "{}", again.log);
-    assert_eq!(again.result.unwrap()["status"], "Completed");
-    let after = site.migrations().get(NAME).await.unwrap();
-    assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
-}
-
-#[tokio::test]
 async fn an_object_of_that_name_for_another_switch_is_refused() {
     let site = Site::new(control_plane().await, "another-switch").await;
     let other = json!({
@@ -214,7 +205,12 @@ async fn an_object_of_that_name_for_another_switch_is_refused() {
     site.migrations().create(&PostParams::default(), &other).await.unwrap();
     let finished = site.task(&site.payload(NAME)).launch().await.unwrap().finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(1));
-    assert!(finished.log.contains("an object of that name exists already. Nothing has changed."), "{}", finished.log);
+    let last = finished.log.lines().last().unwrap();
+    assert!(
+        last.contains("an object of that name exists already. It asks for another switch than this task does."),
+        "{last}"
+    );
+    assert!(last.contains("This switch has changed nothing."), "{last}");
 }
 
 #[tokio::test]

@@ -4,7 +4,11 @@ use serde_json::json;
 use super::*;
 
 fn seen(kind: &str, status: &str, text: &str) -> Seen {
-    Seen { kind: kind.to_owned(), status: status.to_owned(), text: text.to_owned() }
+    Seen { kind: kind.to_owned(), status: status.to_owned(), text: text.to_owned(), time: String::new() }
+}
+
+fn at(time: &str, condition: Seen) -> Seen {
+    Seen { time: time.to_owned(), ..condition }
 }
 
 fn observed(conditions: &[(&str, &str, &str)]) -> Observed {
@@ -27,7 +31,10 @@ fn an_object_is_read_with_its_conditions_in_order_and_its_hosts() {
     assert_eq!(
         Observed::from_object(&object),
         Observed {
-            conditions: vec![seen("started", "True", "on it"), seen("completed", "True", "done")],
+            conditions: vec![
+                at("2026-01-01T00:00:00Z", seen("started", "True", "on it")),
+                at("2026-01-01T00:00:09Z", seen("completed", "True", "done")),
+            ],
             active_hosts: Some("https://a.example,https://b.example".to_owned()),
             standby_hosts: Some(String::new()),
         }
@@ -75,13 +82,37 @@ fn the_last_condition_that_ends_a_switch_counts() {
         (&[("failed", "True", "first"), ("completed", "True", "")], Phase::Completed),
         (&[("completed", "True", ""), ("failed", "True", "then")], failed("then")),
         (&[("failed", "True", "first"), ("failed", "True", "second")], failed("second")),
-        // What follows an end and ends nothing does not undo it.
-        (&[("completed", "True", ""), ("started", "True", "")], Phase::Completed),
+        // One that started after an end is another attempt, which has not ended.
+        (&[("completed", "True", ""), ("started", "True", "")], Phase::Waiting),
+        (&[("failed", "True", "first"), ("started", "True", ""), ("odd", "True", "")], Phase::Waiting),
+        (&[("failed", "True", "first"), ("started", "True", ""), ("completed", "True", "")], Phase::Completed),
+        // What else follows an end does not undo it.
+        (&[("completed", "True", ""), ("started", "False", "")], Phase::Completed),
         (&[("completed", "True", ""), ("cleaned", "True", "")], Phase::Completed),
         (&[("completed", "True", ""), ("failed", "False", "no")], Phase::Completed),
     ];
     for (conditions, phase) in table {
         assert_eq!(observed(conditions).phase(), *phase, "{conditions:?}");
+    }
+}
+
+#[test]
+fn conditions_of_an_earlier_attempt_are_left_out_also_when_the_list_was_replaced() {
+    let (started, failed) = (at("1", seen("started", "True", "")), at("1", seen("failed", "True", "")));
+    let again = at("2", started.clone());
+    let before = [started.clone(), failed.clone()];
+    let since = |conditions: Vec<Seen>| Observed { conditions, ..Observed::default() }.since(&before).conditions;
+    let table = [
+        (vec![started.clone(), failed.clone()], vec![]),
+        (vec![started.clone(), failed.clone(), again.clone()], vec![again.clone()]),
+        // Within the same second.
+        (vec![started.clone(), failed.clone(), started.clone()], vec![started.clone()]),
+        (vec![again.clone()], vec![again.clone()]),
+        (vec![failed, again.clone()], vec![again]),
+        (vec![], vec![]),
+    ];
+    for (conditions, left) in table {
+        assert_eq!(since(conditions.clone()), left, "{conditions:?}");
     }
 }
 
@@ -156,6 +187,8 @@ fn each_condition_is_fresh_once_however_often_it_is_observed() {
     assert_eq!(kinds(shown.fresh(&more)), ["moving: 2 of 2", "moving (False): 2 of 2", "completed"]);
     assert!(shown.fresh(&more).is_empty());
     assert!(shown.fresh(&first).is_empty(), "the older words are still known");
+    let renewed = Observed { conditions: vec![at("later", seen("started", "True", ""))], ..Observed::default() };
+    assert!(shown.fresh(&renewed).is_empty(), "a time alone is no news");
 }
 
 fn any_text() -> impl Strategy<Value = String> {

@@ -3,6 +3,8 @@ use serde_json::json;
 
 use super::*;
 
+const OWN_TASK: &str = "lagoon-task-a1b2c3";
+
 /// The object as Lagoon makes it.
 fn lagoons() -> Value {
     json!({
@@ -30,15 +32,15 @@ fn with(path: &str, value: Option<Value>) -> Map<String, Value> {
 }
 
 fn requested(path: &str, value: Value) -> Result<Requested, ObjectError> {
-    Requested::from_payload(with(path, Some(value)), "shop-standby")
+    Requested::from_payload(with(path, Some(value)), "shop-standby", OWN_TASK)
 }
 
 fn as_lagoon_sends_it() -> Requested {
-    Requested::from_payload(lagoons().as_object().unwrap().clone(), "shop-standby").unwrap()
+    Requested::from_payload(lagoons().as_object().unwrap().clone(), "shop-standby", OWN_TASK).unwrap()
 }
 
 #[test]
-fn lagoons_object_is_taken_and_put_into_the_tasks_namespace_with_all_else_to_the_letter() {
+fn lagoons_object_is_marked_and_put_into_the_tasks_namespace_with_all_else_to_the_letter() {
     let requested = as_lagoon_sends_it();
     assert_eq!(requested.name, "host-migration-a1b2c3");
     assert_eq!(requested.namespace, "shop-standby");
@@ -47,7 +49,8 @@ fn lagoons_object_is_taken_and_put_into_the_tasks_namespace_with_all_else_to_the
         requested.object.to_string(),
         concat!(
             r#"{"apiVersion":"dioscuri.amazee.io/v1","kind":"HostMigration","#,
-            r#""metadata":{"name":"host-migration-a1b2c3","annotations":{"dioscuri.amazee.io/migrate":"true"},"#,
+            r#""metadata":{"name":"host-migration-a1b2c3","annotations":{"dioscuri.amazee.io/migrate":"true","#,
+            r#""activestandby.lagoon.sh/task":"lagoon-task-a1b2c3"},"#,
             r#""namespace":"shop-standby"},"#,
             r#""spec":{"destinationNamespace":"shop-main","activeEnvironment":"main"}}"#
         )
@@ -61,6 +64,23 @@ fn a_namespace_in_the_payload_is_overwritten_whatever_it_is() {
         assert_eq!(requested.namespace, "shop-standby", "{namespace}");
         assert_eq!(requested.object["metadata"]["namespace"], "shop-standby", "{namespace}");
     }
+}
+
+#[test]
+fn the_tasks_mark_is_written_whatever_annotations_there_are() {
+    for annotations in [json!(null), json!({}), json!({ "a": "b" }), json!({ TASK: "lagoon-task-other" })] {
+        let requested = requested("/metadata/annotations", annotations.clone()).unwrap();
+        assert_eq!(requested.object["metadata"]["annotations"][TASK], OWN_TASK, "{annotations}");
+    }
+    let requested = Requested::from_payload(with("/metadata/annotations", None), "shop-standby", OWN_TASK).unwrap();
+    assert_eq!(requested.object["metadata"]["annotations"], json!({ TASK: OWN_TASK }));
+}
+
+#[test]
+fn a_status_in_the_payload_is_left_out() {
+    let done = json!({ "type": "completed", "status": "True", "condition": "", "lastTransitionTime": "" });
+    let requested = requested("/status", json!({ "conditions": [done] })).unwrap();
+    assert_eq!(requested.object.get("status"), None);
 }
 
 #[test]
@@ -98,7 +118,11 @@ fn what_is_not_a_host_migration_with_a_name_and_a_destination_is_refused() {
         ("/spec", ObjectError::Destination),
     ];
     for (path, refusal) in table {
-        assert_eq!(Requested::from_payload(with(path, None), "shop-standby").unwrap_err(), refusal, "{path} absent");
+        assert_eq!(
+            Requested::from_payload(with(path, None), "shop-standby", OWN_TASK).unwrap_err(),
+            refusal,
+            "{path} absent"
+        );
         for wrong in [json!(null), json!(1), json!(["a"]), json!({ "a": "b" })] {
             assert_eq!(requested(path, wrong.clone()).unwrap_err(), refusal, "{path} {wrong}");
         }
@@ -214,7 +238,7 @@ proptest! {
     #[test]
     fn any_object_at_all_is_refused_without_a_panic(value in marked_json()) {
         let object = value.as_object().cloned().unwrap_or_default();
-        prop_assert_eq!(Requested::from_payload(object, "shop-standby").unwrap_err(), ObjectError::ApiVersion);
+        prop_assert_eq!(Requested::from_payload(object, "shop-standby", OWN_TASK).unwrap_err(), ObjectError::ApiVersion);
         let requested = as_lagoon_sends_it();
         prop_assert!(!requested.is_same_as(&value));
     }
