@@ -6,14 +6,14 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`LagoonSsh`] and [`LagoonApiServer`] are what a task
-//! meets of Lagoon itself. [`Traefik`] is a real ingress controller, for benchmarks.
+//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`ControllerManager`] is the real garbage
+//! collector. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself. [`Traefik`] is a real ingress controller, for benchmarks.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
-//! nothing restarts them. [`Kubelet`] says what of a pod it does not act on. There is no controller-manager: objects owned
-//! by a deleted one are not collected, no `ServiceAccount` `default` and no `ConfigMap` `kube-root-ca.crt` is made in a
-//! namespace (pods have the certificate authority all the same).
+//! nothing restarts them. [`Kubelet`] says what of a pod it does not act on. Of the controller-manager there is the garbage
+//! collector alone, and only where a test starts it ([`ControllerManager`]): no `ServiceAccount` `default` and no
+//! `ConfigMap` `kube-root-ca.crt` is made in a namespace (pods have the certificate authority all the same).
 //!
 //! ```no_run
 //! use lagoon_task_testing::{ControlPlane, Launcher};
@@ -33,6 +33,7 @@ mod bench;
 mod cache;
 mod content;
 mod control_plane;
+mod controller_manager;
 mod error;
 mod go_build;
 mod ingress_nginx;
@@ -59,6 +60,7 @@ pub use audit::Request;
 pub use bench::ControlPlane;
 pub use content::{ingress, service, tls_secret};
 pub use control_plane::binaries::KUBERNETES_VERSION;
+pub use controller_manager::ControllerManager;
 pub use error::Error;
 pub use ingress_nginx::IngressNginx;
 pub use kubelet::Kubelet;
