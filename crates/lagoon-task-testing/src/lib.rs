@@ -6,8 +6,9 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`ControllerManager`] is the real garbage
-//! collector. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon itself. [`Traefik`] is a real ingress controller, for benchmarks.
+//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`CertManager`] is the real cert-manager, and
+//! [`ControllerManager`] the real garbage collector. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon
+//! itself. [`Traefik`] is a real ingress controller, for benchmarks.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
@@ -31,6 +32,7 @@
 mod audit;
 mod bench;
 mod cache;
+mod cert_manager;
 mod content;
 mod control_plane;
 mod controller_manager;
@@ -58,6 +60,7 @@ pub use {bytes, http, k8s_openapi, kube, serde_json};
 
 pub use audit::Request;
 pub use bench::ControlPlane;
+pub use cert_manager::{CERT_MANAGER_VERSION, CertManager};
 pub use content::{ingress, service, tls_secret};
 pub use control_plane::binaries::KUBERNETES_VERSION;
 pub use controller_manager::ControllerManager;
@@ -79,7 +82,7 @@ pub use wait::{held_or_ended, until, until_so};
 pub const GATEWAY_API: &str = include_str!("../manifests/gateway-api.yaml");
 
 /// A definition of cert-manager's `Certificate` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for
-/// the schema only: every `spec` is accepted, and nobody issues anything.
+/// the schema only: every `spec` is accepted, and nobody issues anything. [`CertManager`] is the real one.
 pub const CERT_MANAGER: &str = include_str!("../manifests/cert-manager.yaml");
 
 /// A definition of Traefik's `Middleware` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for the
