@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::ServiceAccountTokenProjection;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, PostParams};
 use rustix::process::geteuid;
@@ -17,10 +16,10 @@ use crate::content::ingress;
 use crate::control_plane::{Certificates, Server};
 use crate::error::Error;
 use crate::go_build::{GoProgram, module_folder};
-use crate::kubelet::{CONTAINER_ROOT, token};
+use crate::kubelet::CONTAINER_ROOT;
 use crate::network::ReservedPort;
 use crate::network::host_guard::{WEBHOOK, webhook};
-use crate::objects::{create, object, pods};
+use crate::objects::{create, object, pod_kubeconfig};
 
 const GO_MOD: &str = include_str!("../ingress-nginx/go.mod");
 const GO_SUM: &str = include_str!("../ingress-nginx/go.sum");
@@ -101,7 +100,7 @@ impl IngressNginx {
         control_plane.apply(MANIFESTS).await?;
         let certificates = Certificates::generate()?;
         let folder = control_plane.servers().folder().join(NAME);
-        lay_out(&folder, &binary, &certificates, &kubeconfig(control_plane).await?)?;
+        lay_out(&folder, &binary, &certificates, &pod_kubeconfig(control_plane, NAME, POD).await?)?;
         let ports = (0..=PORTS.len()).map(|_| ReservedPort::new()).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = ports.iter().map(ReservedPort::number);
         let port = numbers.next().unwrap_or_default();
@@ -181,14 +180,6 @@ fn in_its_root(folder: &Path) -> Vec<String> {
         "TMPDIR=/etc/nginx/tmp".to_owned(),
     ]);
     arguments
-}
-
-/// A kubeconfig with the rights of the controller's `ServiceAccount`.
-async fn kubeconfig(control_plane: &ControlPlane) -> Result<String, Error> {
-    let pod = pods(control_plane, NAME)?.get(POD).await.map_err(Error::request("Reading ingress-nginx's pod"))?;
-    let token = token(&control_plane.client()?, &pod, &ServiceAccountTokenProjection::default()).await;
-    let token = token.map_err(Error::request("Getting a token for ingress-nginx"))?;
-    Ok(control_plane.servers().kubeconfig_of(&json!({ "token": token })))
 }
 
 fn find_or_build() -> Result<PathBuf, Error> {

@@ -6,14 +6,15 @@
 //! Lagoon gives there, creates the task's pod, which the kubelet stand-in then runs, and collects what Lagoon and its user
 //! would get, together with every API request that the task made.
 //! [`FaultProxy`] stands between the two and loses, holds or falsifies what passes; [`HostGuard`] plays the admission
-//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`LagoonSsh`] and [`LagoonApiServer`] are what a task
-//! meets of Lagoon itself. [`Traefik`] is a real ingress controller, for benchmarks.
+//! webhook of ingress-nginx, and [`IngressNginx`] is the real one. [`CertManager`] is the real cert-manager, and
+//! [`ControllerManager`] the real garbage collector. [`LagoonSsh`] and [`LagoonApiServer`] are what a task meets of Lagoon
+//! itself. [`Traefik`] is a real ingress controller, for benchmarks.
 //!
 //! What it is not: images are not pulled, but are names of programs of this machine, or containers made with buildah.
 //! Containers are processes that share this machine's network, process table and files; nothing limits what they use, and
-//! nothing restarts them. [`Kubelet`] says what of a pod it does not act on. There is no controller-manager: objects owned
-//! by a deleted one are not collected, no `ServiceAccount` `default` and no `ConfigMap` `kube-root-ca.crt` is made in a
-//! namespace (pods have the certificate authority all the same).
+//! nothing restarts them. [`Kubelet`] says what of a pod it does not act on. Of the controller-manager there is the garbage
+//! collector alone, and only where a test starts it ([`ControllerManager`]): no `ServiceAccount` `default` and no
+//! `ConfigMap` `kube-root-ca.crt` is made in a namespace (pods have the certificate authority all the same).
 //!
 //! ```no_run
 //! use lagoon_task_testing::{ControlPlane, Launcher};
@@ -31,8 +32,10 @@
 mod audit;
 mod bench;
 mod cache;
+mod cert_manager;
 mod content;
 mod control_plane;
+mod controller_manager;
 mod error;
 mod go_build;
 mod ingress_nginx;
@@ -57,8 +60,10 @@ pub use {bytes, http, k8s_openapi, kube, serde_json};
 
 pub use audit::Request;
 pub use bench::ControlPlane;
+pub use cert_manager::{CERT_MANAGER_VERSION, CertManager};
 pub use content::{ingress, service, tls_secret};
 pub use control_plane::binaries::KUBERNETES_VERSION;
+pub use controller_manager::ControllerManager;
 pub use error::Error;
 pub use ingress_nginx::IngressNginx;
 pub use kubelet::Kubelet;
@@ -77,7 +82,7 @@ pub use wait::{held_or_ended, until, until_so};
 pub const GATEWAY_API: &str = include_str!("../manifests/gateway-api.yaml");
 
 /// A definition of cert-manager's `Certificate` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for
-/// the schema only: every `spec` is accepted, and nobody issues anything.
+/// the schema only: every `spec` is accepted, and nobody issues anything. [`CertManager`] is the real one.
 pub const CERT_MANAGER: &str = include_str!("../manifests/cert-manager.yaml");
 
 /// A definition of Traefik's `Middleware` for [`ControlPlane::apply`], with the rights of a deployer. A stand-in for the

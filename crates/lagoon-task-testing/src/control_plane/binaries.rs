@@ -103,9 +103,9 @@ fn build(folder: &CacheFolder) -> Result<Binaries, Error> {
     Ok(Binaries { etcd: etcd.build(folder)?, kube_apiserver: kube_apiserver.build(folder)? })
 }
 
-/// The version that the API server reports. Without these flags it is a placeholder, which clients such as
-/// ingress-nginx refuse. Kubernetes' own build sets the same variables.
-fn version_flags() -> String {
+/// The version that a program of Kubernetes reports. Without these flags it is a placeholder, which clients of the API
+/// server such as ingress-nginx refuse. Kubernetes' own build sets the same variables.
+pub(crate) fn version_flags() -> String {
     let mut numbers = KUBERNETES_VERSION.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let variables =

@@ -33,10 +33,7 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn generate() -> Result<Self, Error> {
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name = named("lagoon-task-testing", None);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let parameters = for_authority("lagoon-task-testing");
         let key = new_key()?;
         let authority = parameters.self_signed(&key).map_err(Error::certificate)?.pem();
         let issuer = Issuer::new(parameters, key);
@@ -59,8 +56,23 @@ impl Certificates {
     }
 }
 
+/// A certificate authority that signs for somebody else than the bench, whose certificate it signs itself.
+pub(crate) fn new_authority(name: &str) -> Result<Identity, Error> {
+    let key = new_key()?;
+    let certificate = for_authority(name).self_signed(&key).map_err(Error::certificate)?;
+    Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
+}
+
 fn new_key() -> Result<KeyPair, Error> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(Error::certificate)
+}
+
+fn for_authority(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = named(name, None);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    parameters
 }
 
 /// A server on this machine's loopback address, with these names too.

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::try_join_all;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
@@ -22,17 +23,26 @@ const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 /// The roles that the controller-manager fills, in the order in which one is part of the next.
 const AGGREGATED: [&str; 3] = ["view", "edit", "admin"];
 
-/// Applies each document of `manifests` with server-side apply.
+const DEFINITION: &str = "CustomResourceDefinition";
+
+/// Applies each document of `manifests` with server-side apply. Definitions that follow each other are waited for
+/// together, and before anything else is applied: each takes a second.
 pub(super) async fn apply(client: &Client, manifests: &str) -> Result<(), Error> {
+    let mut definitions = Vec::new();
     for document in manifests.split("\n---") {
         let text = document.trim_start_matches('-').trim();
         if text.lines().all(|line| line.trim().is_empty() || line.starts_with('#')) {
             continue;
         }
         let object: DynamicObject = serde_saphyr::from_str(text).map_err(|error| Error::Manifest(error.into()))?;
+        let definition = object.types.as_ref().is_some_and(|types| types.kind == DEFINITION).then(|| object.name_any());
+        if definition.is_none() {
+            until_all_established(client, &mut definitions).await?;
+        }
         apply_one(client, object).await?;
+        definitions.extend(definition);
     }
-    Ok(())
+    until_all_established(client, &mut definitions).await
 }
 
 async fn apply_one(client: &Client, object: DynamicObject) -> Result<(), Error> {
@@ -48,9 +58,12 @@ async fn apply_one(client: &Client, object: DynamicObject) -> Result<(), Error> 
     };
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     api.patch(&name, &parameters, &Patch::Apply(&object)).await.map_err(Error::request(&what))?;
-    if types.kind == "CustomResourceDefinition" {
-        until_established(client, &name).await?;
-    }
+    Ok(())
+}
+
+/// Waits until the API server serves all of these, and empties the list.
+async fn until_all_established(client: &Client, names: &mut Vec<String>) -> Result<(), Error> {
+    try_join_all(names.drain(..).map(async |name| until_established(client, &name).await)).await?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::network::port::ReservedPort;
 use crate::sync::lock;
 use binaries::Binaries;
-pub(crate) use certificates::{Certificates, Identity};
+pub(crate) use certificates::{Certificates, Identity, new_authority};
 pub(crate) use client::HttpsConnector;
 pub(crate) use server::Server;
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
 
+mod cert_manager;
+mod controller_manager;
 mod ingress_nginx;
 mod kubelet;
 mod support;
