@@ -29,6 +29,17 @@ fn why() -> MoveError {
     MoveError::Sure(SureError::Changed { object: object() })
 }
 
+const SINCE: &str = "2026-01-01T00:00:00.000000Z";
+
+fn held(holder: &Holder) -> SwitchError {
+    LockError::Held { holder: holder.object_name("shop-standby"), since: SINCE.to_owned() }.into()
+}
+
+fn unknown() -> SwitchError {
+    let lease = ObjectName::new("Lease", "shop-main", crate::lock::NAME);
+    LockError::Unknown { lease, holder: "kubectl".to_owned(), since: SINCE.to_owned() }.into()
+}
+
 fn list(list: &[&str]) -> Vec<String> {
     list.iter().map(|&text| text.to_owned()).collect()
 }
@@ -64,15 +75,42 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
              at the same time. Nothing has changed. Running the task again is safe.",
         ),
         (
-            SwitchError::Running { holder: holder(), namespace: "shop-standby".to_owned() },
-            "Another run of this switch is under way: Pod \"task-1\" in namespace \"shop-standby\". This one has changed \
-             nothing. Wait until that one has ended; if the switch is not done by then, run the task again. If it does not \
-             end because its node is lost, ask your Lagoon administrator to delete that pod by force first.",
+            SwitchError::Lock(LockError::Cluster(cluster(Cause::Conflict))),
+            "The switch could not begin. The lock of the switch: Ingress \"www\" in namespace \"shop-main\" could not be \
+             read: somebody else changed it at the same time. Nothing has changed. Running the task again is safe.",
         ),
         (
-            SwitchError::Running { holder: migration(), namespace: "shop-standby".to_owned() },
-            "Another run of this switch is under way: HostMigration \"host-migration-1\" in namespace \"shop-standby\". This \
-             one has changed nothing. Wait until that one has ended; if the switch is not done by then, run the task again.",
+            SwitchError::Lock(LockError::Sure(SureError::Changed { object: object() })),
+            "The switch could not begin. The lock of the switch: Ingress \"www\" in namespace \"shop-main\" was changed by \
+             somebody else meanwhile. Nothing has changed. Running the task again is safe.",
+        ),
+        (
+            held(&holder()),
+            "Another run of this switch is under way: Pod \"task-1\" in namespace \"shop-standby\" has held the lock since \
+             2026-01-01T00:00:00.000000Z. Nothing has changed. Wait until that one has ended; if the switch is not done by \
+             then, run the task again. If it does not end because its node is lost, ask your Lagoon administrator to delete \
+             that pod by force first.",
+        ),
+        (
+            held(&migration()),
+            "Another run of this switch is under way: HostMigration \"host-migration-1\" in namespace \"shop-standby\" has \
+             held the lock since 2026-01-01T00:00:00.000000Z. Nothing has changed. Wait until that one has ended; if the \
+             switch is not done by then, run the task again. If it does not end because no controller carries it out, ask \
+             your Lagoon administrator to delete it first.",
+        ),
+        (
+            unknown(),
+            "Another run of this switch may be under way: Lease \"activestandby-switch\" in namespace \"shop-main\" is held \
+             since 2026-01-01T00:00:00.000000Z by \"kubectl\", and whether that still runs cannot be told. Nothing has \
+             changed. If no switch of these environments runs, delete Lease \"activestandby-switch\" in namespace \
+             \"shop-main\", then run the task again.",
+        ),
+        (
+            SwitchError::LockLost(Box::new(SwitchError::NotEnded { cause: why().into() })),
+            "This run has lost the lock on the two environments and has stopped without changing anything more. The routes \
+             have moved, but the switch could not be ended: Ingress \"www\" in namespace \"shop-main\" was changed by \
+             somebody else meanwhile. Run the task again: it is safe, moves nothing a second time, and ends the switch. \
+             What is not done yet the run that holds the lock now does; if there is none, run the task again.",
         ),
         (
             SwitchError::Unfinished { standby: "a".to_owned(), active: "b\n".to_owned(), holder: holder() },
@@ -94,6 +132,12 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
             "The switch was undone because Ingress \"www\" in namespace \"shop-main\" was changed by somebody else \
              meanwhile. All routes are back where they were: nothing has changed. Remove the cause, \
              then switch again.",
+        ),
+        (
+            SwitchError::Undone { cause: MoveError::Problems(vec![problem(1), problem(2)]).into() },
+            "The switch was undone because the rest of the switch can no longer be carried out: Ingress \"r1\": it is broken. \
+             Mend it. Ingress \"r2\": it is broken. Mend it. All routes are back where they were: nothing has changed. Remove \
+             the cause, then switch again.",
         ),
         (
             SwitchError::NotEnded { cause: why().into() },
@@ -140,7 +184,14 @@ fn an_error_may_pass_if_the_same_switch_may_go_on_without_anyone_doing_anything(
         (SwitchError::Problems(vec![problem(1)]), false),
         (SwitchError::Unfinished { standby: String::new(), active: String::new(), holder: holder() }, false),
         (SwitchError::Undone { cause: why().into() }, false),
-        (SwitchError::Running { holder: holder(), namespace: String::new() }, true),
+        (held(&holder()), true),
+        (held(&migration()), true),
+        (unknown(), true),
+        (SwitchError::Lock(LockError::Cluster(cluster(lost()))), true),
+        (SwitchError::Lock(LockError::Cluster(cluster(Cause::Unauthorized))), false),
+        (SwitchError::Lock(LockError::Sure(SureError::Cluster(cluster(lost())))), true),
+        (SwitchError::Lock(LockError::Sure(SureError::Cluster(cluster(Cause::Unauthorized)))), false),
+        (SwitchError::LockLost(Box::new(SwitchError::Stopped)), true),
         (SwitchError::Stopped, true),
         (SwitchError::Prepared(why().into()), true),
         (unended(&[], &[]), true),

@@ -7,6 +7,7 @@ use crate::fixtures::{
 use crate::labels;
 use crate::route::BesideKind;
 
+mod begun;
 mod beside;
 mod gateway;
 mod property;
@@ -14,12 +15,12 @@ mod rights;
 
 /// Every reason why the switch cannot be carried out.
 fn problems(observed: &Observed) -> Vec<String> {
-    plan(observed).unwrap_err().iter().map(ToString::to_string).collect()
+    plan(observed, None).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 /// What is worth knowing about a switch that can be carried out.
 fn notes(observed: &Observed) -> Vec<String> {
-    plan(observed).unwrap().notes
+    plan(observed, None).unwrap().notes
 }
 
 fn no_service(service: &str) -> String {
@@ -33,7 +34,7 @@ fn no_service(service: &str) -> String {
 fn routes_of_both_sides_are_planned_with_what_the_switch_needs_of_them() {
     let of_standby = served_from(ingress("www"), &["www-tls"]);
     let of_active = with(ingress("api"), &["metadata", "labels"], json!({ "dioscuri.amazee.io/migrate": "true" }));
-    let plan = plan(&observed(std::slice::from_ref(&of_standby), &[of_active])).unwrap();
+    let plan = plan(&observed(std::slice::from_ref(&of_standby), &[of_active]), None).unwrap();
     assert_eq!(plan.notes, Vec::<String>::new());
     let [api, www] = plan.book.routes.as_slice() else { panic!("{:?}", plan.book.routes) };
     assert_eq!((api.name.as_str(), api.home), ("api", Side::Active));
@@ -51,14 +52,13 @@ fn routes_of_both_sides_are_planned_with_what_the_switch_needs_of_them() {
 #[test]
 fn entries_are_in_the_order_of_their_kinds_and_then_of_their_names() {
     let standby = [http_route("a"), ingress("c"), ingress("a")];
-    let plan = plan(&observed(&standby, &[ingress("b"), ingress("a"), http_route("b")])).unwrap();
+    let plan = plan(&observed(&standby, &[ingress("b"), http_route("b")]), None).unwrap();
     let order: Vec<_> =
         plan.book.routes.iter().map(|route| (route.kind.as_str(), route.name.as_str(), route.home)).collect();
     assert_eq!(
         order,
         [
             ("Ingress", "a", Side::Standby),
-            ("Ingress", "a", Side::Active),
             ("Ingress", "b", Side::Active),
             ("Ingress", "c", Side::Standby),
             ("HTTPRoute", "a", Side::Standby),
@@ -68,20 +68,18 @@ fn entries_are_in_the_order_of_their_kinds_and_then_of_their_names() {
 }
 
 #[test]
-fn routes_without_the_label_and_stand_ins_stay_and_are_not_checked() {
+fn route_without_the_label_stays_unchecked() {
     let other_service = json!([{ "http": { "paths": [{ "backend": to("absent") }] } }]);
-    let stayer = with(staying(ingress("stays")), &["spec", "rules"], other_service.clone());
+    let stayer = with(staying(ingress("stays")), &["spec", "rules"], other_service);
     let labelled_otherwise = with(stayer.clone(), &["metadata", "labels"], json!({ labels::MIGRATE: "yes" }));
-    let stand_in = with(ingress("aside"), &["metadata", "labels", labels::ROLE], labels::STAND_IN);
-    let stand_in = with(stand_in, &["spec", "rules"], other_service);
-    let plan = plan(&observed(&[stayer, labelled_otherwise, stand_in], &[])).unwrap();
+    let plan = plan(&observed(&[stayer, labelled_otherwise], &[]), None).unwrap();
     assert!(plan.book.routes.is_empty());
     assert!(plan.book.secrets.is_empty() && plan.book.certificates.is_empty());
 }
 
 #[test]
 fn a_switch_of_no_routes_is_a_plan_of_nothing() {
-    let plan = plan(&Observed::default()).unwrap();
+    let plan = plan(&Observed::default(), None).unwrap();
     assert!(plan.book.routes.is_empty() && plan.notes.is_empty());
 }
 
@@ -100,7 +98,7 @@ fn each_service_that_a_route_sends_requests_to_must_be_on_the_other_side() {
     assert_eq!(problems(&observed), expected, "what its own namespace has does not matter");
     observed.sides.active.services = names(&["one", "two", "three", "four", "web"]);
     observed.sides.standby.services.clear();
-    assert!(plan(&observed).is_ok(), "nor does what it has not");
+    assert!(plan(&observed, None).is_ok(), "nor does what it has not");
 }
 
 #[test]
@@ -111,7 +109,7 @@ fn all_problems_are_told_at_once_each_with_its_object_and_what_to_do() {
     let mut observed = observed(&[stuck], &[ingress("api"), staying(ingress("www"))]);
     observed.sides.standby.services.clear();
     observed.sides.standby.rights.rules.clear();
-    let problems = plan(&observed).unwrap_err();
+    let problems = plan(&observed, None).unwrap_err();
     let objects: BTreeSet<&str> = problems.iter().map(|problem| problem.object.as_str()).collect();
     assert_eq!(
         objects,
@@ -121,21 +119,37 @@ fn all_problems_are_told_at_once_each_with_its_object_and_what_to_do() {
             "Namespace \"shop-standby\"",
         ])
     );
-    // The finalizer, the Service, the name; the other route's Service; four rights.
-    assert_eq!(problems.len(), 3 + 1 + 4, "{problems:?}");
+    // The finalizer, the Service, the name; the other route's Service; six rights.
+    assert_eq!(problems.len(), 3 + 1 + 6, "{problems:?}");
     assert!(problems.is_sorted(), "{problems:?}");
     assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
 }
 
 #[test]
-fn a_route_of_the_same_name_that_stays_is_in_the_way() {
-    let taken = "Ingress \"www\" in namespace \"shop-standby\": namespace \"shop-main\" has a route of the same name \
-                 that does not move (it lacks the label activestandby.lagoon.sh/migrate=true). Rename or delete one of \
-                 the two, or label the other one so that they change places.";
-    assert_eq!(problems(&observed(&[ingress("www")], &[staying(ingress("www"))])), [taken]);
-    for free in [vec![ingress("www")], vec![staying(http_route("www"))], vec![staying(ingress("www2"))], vec![]] {
-        assert!(plan(&observed(&[ingress("www")], &free)).is_ok(), "{free:?}");
+fn route_of_equal_name_is_in_the_way() {
+    let taken = |name: &str, here: &str, there: &str| {
+        format!(
+            "Ingress \"{name}\" in namespace \"{here}\": namespace \"{there}\" has a route of the same name, Ingress \
+             \"{name}\". Rename one of the two (routes are best named after their hosts), or delete the one that is not \
+             needed."
+        )
+    };
+    let stays = observed(&[ingress("www")], &[staying(ingress("www"))]);
+    assert_eq!(problems(&stays), [taken("www", STANDBY, ACTIVE)]);
+    let both_move = observed(&[ingress("www"), ingress("a")], &[ingress("b"), ingress("www")]);
+    assert_eq!(problems(&both_move), [taken("www", ACTIVE, STANDBY), taken("www", STANDBY, ACTIVE)]);
+    for free in [vec![staying(http_route("www"))], vec![http_route("www")], vec![staying(ingress("www2"))], vec![]] {
+        assert!(plan(&observed(&[ingress("www")], &free), None).is_ok(), "{free:?}");
     }
+}
+
+#[test]
+fn settled_route_of_equal_name_is_this_one() {
+    let mut observed = observed(&[ingress("www")], &[ingress("www")]);
+    observed.sides.active.routes[0].is_settled = true;
+    let plan = plan(&observed, Some(Book::default())).unwrap();
+    let planned: Vec<_> = plan.book.routes.iter().map(|route| (route.name.as_str(), route.home)).collect();
+    assert_eq!(planned, [("www", Side::Standby)]);
 }
 
 #[test]
@@ -163,7 +177,7 @@ fn a_finalizer_that_nothing_is_known_to_remove_is_a_problem() {
     ];
     for (finalizer, goes) in finalizers {
         let route = with(ingress("www"), &["metadata", "finalizers"], json!([finalizer]));
-        assert_eq!(plan(&observed(&[route], &[])).is_ok(), goes, "{finalizer}");
+        assert_eq!(plan(&observed(&[route], &[]), None).is_ok(), goes, "{finalizer}");
     }
     let two = json!(["example.com/a", "ingress.k8s.aws/resources", "example.com/b"]);
     let route = with(ingress("www"), &["metadata", "finalizers"], two);
@@ -302,9 +316,10 @@ fn both_directions_are_judged_alike() {
     let there = crate::plan::observed::SecretThere { same: Some(false), ..Default::default() };
     observed.destinations.insert((Side::Standby, "www-tls".to_owned()), there);
     let mirror = mirrored(&observed);
-    // The journal's rights are needed on the standby side alone, and are all there.
+    // Only the journal's rights are needed on the standby side alone, and they are all there.
     assert_eq!(problems(&observed), problems(&mirror));
-    assert_eq!(problems(&observed).len(), 4, "{:?}", problems(&observed));
+    // Two Services, the Secret, and one name for each of the routes that move.
+    assert_eq!(problems(&observed).len(), 2 + 1 + 3, "{:?}", problems(&observed));
 }
 
 #[test]
@@ -313,7 +328,7 @@ fn a_plan_never_asks_for_a_value_to_be_of_a_certain_shape() {
         [json!(null), json!("x"), json!([]), json!({ "rules": {}, "tls": 1 }), json!({ "rules": [null, 1, []] })]
     {
         let route = with(ingress("www"), &["spec"], spec.clone());
-        let plan = plan(&observed(&[route], &[])).unwrap();
+        let plan = plan(&observed(&[route], &[]), None).unwrap();
         assert_eq!(plan.book.routes.len(), 1, "{spec}");
         assert!(plan.book.routes[0].urls.is_empty(), "{spec}");
     }

@@ -110,11 +110,19 @@ fn a_route_is_read_with_its_metadata_its_switch_and_its_whole_manifest() {
     let route = read(&object, STANDBY);
     assert_eq!((route.kind_name().as_str(), route.metadata.name.as_str()), ("Ingress", "www"));
     assert_eq!((route.metadata.uid.as_str(), route.switch()), ("uid-of-www", Some("an-id")));
-    assert!(!route.is_stand_in());
     assert_eq!(route.manifest.as_deref(), Some(object.to_string().as_str()));
     let bare = Route::without_manifest(route.kind, &object, STANDBY);
     assert!(bare.manifest.is_none() && bare.migrates());
     assert_eq!(bare.references, route.references);
+}
+
+#[test]
+fn route_was_brought_by_the_switch_that_its_labels_name() {
+    let brought = json!({ labels::MIGRATE: "true", labels::SWITCH: "an-id", labels::MIGRATED_FROM: ACTIVE });
+    let route = read(&with(ingress("www"), &["metadata", "labels"], brought), STANDBY);
+    assert!(route.was_brought_by("an-id", ACTIVE));
+    assert!(!route.was_brought_by("another", ACTIVE) && !route.was_brought_by("an-id", STANDBY));
+    assert!(!read(&ingress("www"), STANDBY).was_brought_by("", ""), "one without labels was brought by none");
 }
 
 #[test]

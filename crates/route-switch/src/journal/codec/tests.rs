@@ -36,7 +36,7 @@ fn route() -> impl Strategy<Value = RouteEntry> {
 }
 
 fn book() -> impl Strategy<Value = Book> {
-    let ways = prop::sample::select(vec![SecretWay::Copy, SecretWay::Replace, SecretWay::Exchange]);
+    let ways = prop::sample::select(vec![SecretWay::Copy, SecretWay::Replace]);
     let secret = (side(), any::<String>(), ways).prop_map(|(home, name, way)| SecretEntry { home, name, way });
     let certificate = (side(), any::<String>(), any::<bool>(), any_json()).prop_map(|(home, name, flag, manifest)| {
         CertificateEntry {
@@ -45,7 +45,6 @@ fn book() -> impl Strategy<Value = Book> {
             uid: "u".to_owned(),
             secret: "tls".to_owned(),
             copied: flag,
-            exchanged: !flag,
             manifest: raw(&manifest),
         }
     });

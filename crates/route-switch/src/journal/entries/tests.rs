@@ -29,9 +29,8 @@ fn a_route_in_words_is_its_kind_its_name_and_its_hosts_escaped() {
     assert_eq!(route.in_words(), "Ingress \"w\\nw\\u{1b}\" (no host of its own)");
 }
 
-#[test]
-fn the_journals_form_is_what_version_1_promises() {
-    let head = Head {
+fn head() -> Head {
+    Head {
         version: VERSION,
         switch_id: "0mzvq8k2p-a1b2c".to_owned(),
         state: State::Moving,
@@ -40,15 +39,91 @@ fn the_journals_form_is_what_version_1_promises() {
         active_namespace: "shop-main".to_owned(),
         parts: Vec::new(),
         routes: None,
-    };
-    let text = concat!(
-        r#"{"version":1,"switchId":"0mzvq8k2p-a1b2c","state":"moving","#,
-        r#""holder":{"kind":"Pod","name":"task","uid":""},"#,
-        r#""standbyNamespace":"shop-standby","activeNamespace":"shop-main","parts":[]}"#
-    );
-    assert_eq!(serde_json::to_string(&head).unwrap(), text);
-    assert_eq!(serde_json::from_str::<Head>(text).unwrap(), head);
+        gaps: BTreeSet::new(),
+        ended: None,
+    }
+}
+
+/// The head's form since version 1.
+const HEAD: &str = concat!(
+    r#"{"version":2,"switchId":"0mzvq8k2p-a1b2c","state":"moving","#,
+    r#""holder":{"kind":"Pod","name":"task","uid":""},"#,
+    r#""standbyNamespace":"shop-standby","activeNamespace":"shop-main","parts":[]}"#
+);
+
+#[test]
+fn head_has_the_form_that_its_version_promises() {
+    assert_eq!(serde_json::to_string(&head()).unwrap(), HEAD);
+    assert_eq!(serde_json::from_str::<Head>(HEAD).unwrap(), head());
     // Without a uid, and with a field that only a later program knows.
-    let text = text.replace(r#","uid":"""#, "").replace("{\"version\"", "{\"later\":1,\"version\"");
+    let text = HEAD.replace(r#","uid":"""#, "").replace("{\"version\"", "{\"later\":1,\"version\"");
+    assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head());
+}
+
+#[test]
+fn head_tells_gaps_and_what_had_ended() {
+    let ended = Moved { to_standby: vec!["https://a".to_owned()], to_active: Vec::new() };
+    let head = Head { gaps: BTreeSet::from([0, 7]), ended: Some(ended), ..head() };
+    let end = r#""parts":[],"gaps":[0,7],"ended":{"toStandby":["https://a"],"toActive":[]}}"#;
+    let text = HEAD.replace(r#""parts":[]}"#, end);
+    assert_eq!(serde_json::to_string(&head).unwrap(), text);
     assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), head);
+}
+
+#[test]
+fn head_of_version_1_is_read() {
+    let text = HEAD.replace(r#""version":2"#, r#""version":1"#);
+    assert_eq!(serde_json::from_str::<Head>(&text).unwrap(), Head { version: 1, ..head() });
+}
+
+#[test]
+fn book_of_version_1_is_read() {
+    let manifest = r#"{"kind":"Ingress"}"#;
+    let text = format!(
+        r#"{{
+            "routes": [{{
+                "kind": "Ingress", "home": "active", "name": "www", "mayOverlap": true, "urls": ["https://www"],
+                "secrets": ["tls"], "uid": "u", "resourceVersion": "7", "manifest": {manifest}
+            }}],
+            "secrets": [
+                {{ "home": "standby", "name": "tls", "way": "exchange" }},
+                {{ "home": "active", "name": "tls", "way": "exchange" }},
+                {{ "home": "active", "name": "old", "way": "replace" }},
+                {{ "home": "active", "name": "new", "way": "copy" }}
+            ],
+            "certificates": [{{
+                "home": "active", "name": "tls", "uid": "c", "secret": "tls", "copied": true, "exchanged": true,
+                "manifest": {manifest}
+            }}]
+        }}"#
+    );
+    let book: Book = serde_json::from_str(&text).unwrap();
+    let secret = |home, name: &str, way| SecretEntry { home, name: name.to_owned(), way };
+    assert_eq!(
+        book.secrets,
+        [
+            // What was to be exchanged is copied, as its name is free once the other one has gone.
+            secret(Side::Standby, "tls", SecretWay::Copy),
+            secret(Side::Active, "tls", SecretWay::Copy),
+            secret(Side::Active, "old", SecretWay::Replace),
+            secret(Side::Active, "new", SecretWay::Copy),
+        ]
+    );
+    let [route] = book.routes.as_slice() else { panic!("{:?}", book.routes) };
+    assert_eq!((route.key(), route.manifest.get()), (("Ingress".to_owned(), Side::Active, "www".to_owned()), manifest));
+    let [certificate] = book.certificates.as_slice() else { panic!("{:?}", book.certificates) };
+    assert!(certificate.copied && certificate.secret == "tls" && certificate.manifest.get() == manifest);
+    let written = serde_json::to_string(&book).unwrap();
+    assert!(!written.contains("exchange"), "this version writes none: {written}");
+}
+
+#[test]
+fn later_urls_are_added_once() {
+    let moved = |to_standby: &[&str], to_active: &[&str]| Moved {
+        to_standby: crate::fixtures::names(to_standby),
+        to_active: crate::fixtures::names(to_active),
+    };
+    let both =
+        moved(&["https://b", "https://a"], &[]).and(moved(&["https://a", "https://c", "https://c"], &["https://b"]));
+    assert_eq!(both, moved(&["https://b", "https://a", "https://c"], &["https://b"]));
 }

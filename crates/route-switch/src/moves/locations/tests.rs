@@ -63,40 +63,25 @@ fn a_route_of_another_kind_is_another_route() {
 }
 
 #[test]
-fn a_stand_in_is_found_by_the_name_of_what_it_stands_in_for() {
-    let name = stand_in_name(SWITCH, "Ingress", "www");
-    for side in Side::BOTH {
-        let mut places = Places::default();
-        places.add(side, &[route(&name, Some(SWITCH))]);
-        let place = places.of(&entry("www", Side::Standby), SWITCH);
-        assert!(place.stood_in_at(side) && !place.stood_in_at(side.other()), "{side:?}");
-        assert_eq!(places.of(&entry("www", Side::Standby), "another"), Place::default());
-    }
-}
-
-#[test]
-fn a_route_is_settled_where_it_alone_is_and_nothing_stands_in_for_it() {
-    let at = |standby, active| Place { at: Sides { standby, active }, stand_ins: Sides::default() };
-    let stood_in = |stand_ins| Place { stand_ins, ..at(Some(seen(None)), None) };
+fn a_route_is_settled_where_it_alone_is() {
+    let at = |standby, active| Place { at: Sides { standby, active } };
     let cases = [
         (at(Some(seen(None)), None), true, "only there"),
         (at(Some(seen(None)), Some(going())), true, "what else there is goes"),
         (at(Some(seen(None)), Some(seen(None))), false, "on both sides"),
         (at(None, Some(seen(None))), false, "on the other side"),
         (at(None, None), false, "nowhere"),
-        (stood_in(Sides { standby: Some(seen(None)), active: None }), false, "with a stand-in"),
-        (stood_in(Sides { standby: None, active: Some(seen(None)) }), false, "with a stand-in on the other side"),
     ];
     for (place, settled, what) in cases {
         assert_eq!(place.is_settled_at(Side::Standby), settled, "{what}");
-        let mirrored = Place { at: Sides { standby: place.at.active, active: place.at.standby }, ..place };
+        let mirrored = Place { at: Sides { standby: place.at.active, active: place.at.standby } };
         assert_eq!(mirrored.is_settled_at(Side::Active), settled, "{what}, mirrored");
     }
 }
 
 #[test]
 fn a_route_that_is_being_deleted_is_on_no_side_and_takes_its_name() {
-    let place = Place { at: Sides { standby: Some(going()), active: None }, stand_ins: Sides::default() };
+    let place = Place { at: Sides { standby: Some(going()), active: None } };
     assert!(!place.is_at(Side::Standby) && !place.is_settled_at(Side::Standby));
     assert!(place.is_going_from(Side::Standby) && place.holds_name_at(Side::Standby));
     assert!(!place.is_going_from(Side::Active) && !place.holds_name_at(Side::Active));

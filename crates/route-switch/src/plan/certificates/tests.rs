@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{ACTIVE, STANDBY, annotated, ingress, observed, served_from, staying};
+use crate::journal::Book;
+use crate::plan::observed::SecretUsers;
 use crate::plan::{Plan, plan};
 
 mod certificates;
@@ -34,13 +36,17 @@ fn with_secret_there(standby: &[Value], active: &[Value], homes: &[Side], there:
     observed
 }
 
+fn users(of: &[(&str, &[&str])]) -> SecretUsers {
+    of.iter().map(|(secret, users)| ((*secret).to_owned(), crate::fixtures::names(users))).collect()
+}
+
 fn ways(observed: &Observed) -> Vec<(Side, String, SecretWay)> {
-    let Plan { book, .. } = plan(observed).unwrap();
+    let Plan { book, .. } = plan(observed, None).unwrap();
     book.secrets.into_iter().map(|entry| (entry.home, entry.name, entry.way)).collect()
 }
 
 fn problems(observed: &Observed) -> Vec<String> {
-    plan(observed).unwrap_err().iter().map(ToString::to_string).collect()
+    plan(observed, None).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 fn in_the_way(here: &str, there: &str, why: &str) -> String {
@@ -108,27 +114,39 @@ fn a_secret_with_other_content_that_nothing_uses_is_replaced_if_cert_manager_iss
 }
 
 #[test]
-fn a_secret_that_goes_both_ways_is_exchanged_whoever_made_it() {
-    let both = [Side::Standby, Side::Active];
+fn secret_that_goes_both_ways_is_in_the_way() {
+    let [of_www, of_api] = [("www", STANDBY), ("api", ACTIVE)]
+        .map(|(route, namespace)| format!("Ingress \"{route}\" in namespace \"{namespace}\" uses"));
     for there in [other_content(), issued()] {
-        let observed = with_secret_there(&[mover("www", "tls")], &[mover("api", "tls")], &both, &there);
-        assert_eq!(ways(&observed), both.map(|home| (home, "tls".to_owned(), SecretWay::Exchange)), "{there:?}");
+        let observed = with_secret_there(&[mover("www", "tls")], &[mover("api", "tls")], &Side::BOTH, &there);
+        let expected = [in_the_way(ACTIVE, STANDBY, &of_www), in_the_way(STANDBY, ACTIVE, &of_api)];
+        assert_eq!(problems(&observed), expected, "{there:?}");
     }
 }
 
 #[test]
-fn a_secret_that_goes_both_ways_is_in_the_way_if_a_stayer_of_either_side_uses_it() {
-    let both = [Side::Standby, Side::Active];
-    let (mine, theirs) = (mover("www", "tls"), mover("api", "tls"));
-    for (standby, active, user, at) in [
-        (vec![mine.clone(), stayer("old", "tls")], vec![theirs.clone()], "old", STANDBY),
-        (vec![mine.clone()], vec![theirs.clone(), stayer("new", "tls")], "new", ACTIVE),
-    ] {
-        let observed = with_secret_there(&standby, &active, &both, &other_content());
-        let why = format!("Ingress \"{user}\" in namespace \"{at}\" uses");
-        let expected = [in_the_way(ACTIVE, STANDBY, &why), in_the_way(STANDBY, ACTIVE, &why)];
-        assert_eq!(problems(&observed), expected);
-    }
+fn secret_in_use_is_not_replaced() {
+    let mut observed = with_secret_there(&[mover("www", "tls")], &[], &[Side::Standby], &issued());
+    observed.sides.standby.users = users(&[("tls", &["Pod \"of-the-own-side\""])]);
+    observed.sides.active.users = users(&[("another", &["Pod \"web-1\""])]);
+    assert_eq!(ways(&observed), [(Side::Standby, "tls".to_owned(), SecretWay::Replace)]);
+    observed.sides.active.users = users(&[("tls", &["Pod \"web-1\"", "Gateway \"public\""])]);
+    assert_eq!(problems(&observed), [in_the_way(STANDBY, ACTIVE, "Gateway \"public\" uses")]);
+    observed.destinations.clear();
+    let copied = [(Side::Standby, "tls".to_owned(), SecretWay::Copy)];
+    assert_eq!(ways(&observed), copied, "a pod that waits for a Secret is no reason not to bring one");
+}
+
+#[test]
+fn planned_secret_is_not_planned_again() {
+    let known = SecretEntry { home: Side::Standby, name: "tls".to_owned(), way: SecretWay::Replace };
+    let routes = [mover("www", "tls"), mover("api", "second")];
+    let mut observed = with_secret_there(&routes, &[mover("own", "tls")], &Side::BOTH, &other_content());
+    observed.sides.active.routes[0].is_settled = true;
+    let begun = Book { secrets: vec![known.clone()], ..Book::default() };
+    let planned = plan(&observed, Some(begun)).unwrap().book.secrets;
+    let second = SecretEntry { home: Side::Standby, name: "second".to_owned(), way: SecretWay::Copy };
+    assert_eq!(planned, [known, second]);
 }
 
 #[test]

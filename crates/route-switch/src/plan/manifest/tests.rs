@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{ACTIVE, STANDBY, annotated, http_route, ingress, served_from, with};
+use crate::fixtures::{ACTIVE, STANDBY, annotated, ingress, with};
 use lagoon_task::environment::{is_dns_label, is_dns_subdomain};
 
 mod property;
@@ -123,79 +123,124 @@ fn another_switchs_label_stays_on_what_comes_back() {
 }
 
 #[test]
-fn a_stand_in_serves_the_same_under_another_name_and_is_nobodys_business_but_the_switchs() {
-    let original = served_from(as_the_server_shows_it(), &["www-tls", "other-tls"]);
-    let original = annotated(original, "cert-manager.io/cluster-issuer", "letsencrypt");
-    let original = annotated(original, "acme.cert-manager.io/http01-edit-in-place", "true");
-    let original = annotated(original, "kubernetes.io/tls-acme", "true");
-    let original = with(original, &["metadata", "labels", "cert-manager.io/x"], "y");
-    let original = with(original, &["metadata", "generateName"], "www-");
-    let secrets = BTreeMap::from([("www-tls".to_owned(), "aside".to_owned())]);
-    let stand_in = stand_in(&original, ACTIVE, "another-name", SWITCH, &secrets);
-    assert_eq!(
-        stand_in["metadata"],
-        json!({
-            "name": "another-name",
-            "labels": { "app": "shop", labels::SWITCH: SWITCH, labels::ROLE: labels::STAND_IN },
-            "annotations": { "example.com/note": "keep me" },
-            "unknown": { "a": [1, 2.5, null] },
-            "namespace": ACTIVE,
-        })
-    );
-    assert_eq!(stand_in["spec"]["rules"], original["spec"]["rules"]);
-    assert_eq!(stand_in["spec"]["tls"], json!([{ "secretName": "aside" }, { "secretName": "other-tls" }]));
-    let route = crate::fixtures::read(&stand_in, ACTIVE);
-    assert!(route.is_stand_in() && !route.migrates() && route.manifest.is_none());
-    assert_eq!(route.switch(), Some(SWITCH));
-}
-
-#[test]
-fn a_stand_in_for_an_http_route_needs_no_secrets() {
-    let stand_in = stand_in(&http_route("www"), ACTIVE, "another-name", SWITCH, &BTreeMap::new());
-    assert_eq!(stand_in["spec"], http_route("www")["spec"]);
-}
-
-#[test]
-fn a_secret_that_was_put_aside_keeps_all_that_it_says() {
-    let aside = parked(&secret(), ACTIVE, "aside", SWITCH);
+fn kept_secret_says_all_that_it_said() {
+    let aside = kept_aside(&secret(), ACTIVE, "aside", SWITCH);
     assert_eq!(aside["metadata"]["name"], "aside");
     assert_eq!(aside["metadata"]["namespace"], ACTIVE);
-    assert_eq!(aside["metadata"]["labels"], json!({ labels::SWITCH: SWITCH, labels::ROLE: labels::STAND_IN }));
+    assert_eq!(aside["metadata"]["labels"], json!({ labels::SWITCH: SWITCH, labels::ROLE: labels::KEPT }));
     let annotations = aside["metadata"]["annotations"].as_object().unwrap();
     assert_eq!(annotations.len(), 1, "cert-manager must not take it for one of its own: {annotations:?}");
     assert!(same_content(&aside, &secret()));
-    let back = unparked(&aside).unwrap();
+    let back = under_its_own_name(&aside).unwrap();
     assert!(say_the_same(&back, &secret()), "{back}");
     assert_eq!(back["metadata"]["name"], "www-tls");
 }
 
 #[test]
-fn an_immutable_secret_that_was_put_aside_is_immutable_again() {
+fn kept_immutable_secret_is_immutable_again() {
     let original = with(secret(), &["immutable"], true);
-    let aside = parked(&original, ACTIVE, "aside", SWITCH);
-    assert!(say_the_same(&unparked(&aside).unwrap(), &original));
-    assert_eq!(unparked(&parked(&secret(), ACTIVE, "aside", SWITCH)).unwrap().get("immutable"), None);
+    let aside = kept_aside(&original, ACTIVE, "aside", SWITCH);
+    assert!(say_the_same(&under_its_own_name(&aside).unwrap(), &original));
+    assert_eq!(under_its_own_name(&kept_aside(&secret(), ACTIVE, "aside", SWITCH)).unwrap().get("immutable"), None);
 }
 
 #[test]
-fn what_was_not_put_aside_cannot_be_put_back() {
+fn secret_that_was_not_kept_has_no_other_name() {
     let key = "activestandby.lagoon.sh/metadata";
     for (annotation, value) in [("other", "{}"), (key, ""), (key, "{"), (key, "\u{0}")] {
-        assert_eq!(unparked(&annotated(secret(), annotation, value)), None, "{annotation} {value:?}");
+        assert_eq!(under_its_own_name(&annotated(secret(), annotation, value)), None, "{annotation} {value:?}");
     }
     for malformed in [json!(null), json!([]), json!({ "metadata": { "annotations": [] } })] {
-        assert_eq!(unparked(&malformed), None, "{malformed}");
+        assert_eq!(under_its_own_name(&malformed), None, "{malformed}");
     }
 }
 
 #[test]
-fn the_name_of_a_stand_in_is_the_same_in_every_run_and_version() {
-    assert_eq!(stand_in_name(SWITCH, "Ingress", "www"), "activestandby-0mzvq8k2p-a1b2c-dda9d5a32ce23209");
-    let all = [("s", "Ingress", "www"), ("t", "Ingress", "www"), ("s", "Secret", "www"), ("s", "Ingress", "ww")];
-    let names: std::collections::BTreeSet<String> =
-        all.iter().map(|(switch, kind, name)| stand_in_name(switch, kind, name)).collect();
+fn kept_secret_loses_this_switchs_label_only() {
+    let labelled = |switch: &str| with(secret(), &["metadata", "labels", labels::SWITCH], switch);
+    let back = |secret: &Value| under_its_own_name(&kept_aside(secret, ACTIVE, "aside", SWITCH)).unwrap();
+    let label = |secret: &Value| secret["metadata"]["labels"].get(labels::SWITCH).cloned();
+    assert_eq!(label(&back(&labelled(SWITCH))), None);
+    assert_eq!(label(&back(&labelled("earlier"))), Some("earlier".into()));
+}
+
+#[test]
+fn kept_secrets_name_is_the_same_in_every_run_and_version() {
+    assert_eq!(kept_name(SWITCH, "www-tls"), "activestandby-0mzvq8k2p-a1b2c-f76a6ee2ede63b28");
+    let all = [("s", "www"), ("t", "www"), ("s", "ww")];
+    let names: BTreeSet<String> = all.iter().map(|(switch, name)| kept_name(switch, name)).collect();
     assert_eq!(names.len(), all.len(), "{names:?}");
-    assert_ne!(stand_in_name("s", "ab", "c"), stand_in_name("s", "a", "bc"));
+}
+
+#[test]
+fn kept_object_differs_by_a_label_that_a_switch_reads() {
+    let sent = moved(&ingress("www"), STANDBY, ACTIVE, SWITCH);
+    let changed = |label: &str, value: Value| with(sent.clone(), &["metadata", "labels", label], value);
+    let cases = [
+        (labels::MIGRATE, json!("false"), "changed"),
+        (labels::MIGRATING, json!("true"), "changed"),
+        (labels::MIGRATED_FROM, json!("elsewhere"), "changed"),
+        (labels::SWITCH, json!(null), "dropped"),
+        (labels::LEGACY_MIGRATE, json!("true"), "added"),
+    ];
+    for (label, value, what) in cases {
+        assert_eq!(difference(&sent, &changed(label, value)), Some(format!("metadata.labels.\"{label}\"")), "{what}");
+    }
+    for bare in [with(sent.clone(), &["metadata", "labels"], json!(null)), with(sent.clone(), &["metadata"], json!({}))]
+    {
+        let first = format!("metadata.labels.\"{}\"", labels::MIGRATE);
+        assert_eq!(difference(&sent, &bare), Some(first.clone()), "all labels dropped");
+        assert_eq!(difference(&bare, &sent), Some(first), "all labels added");
+    }
+}
+
+#[test]
+fn kept_object_differs_by_its_specification_at_any_depth() {
+    let sent = json!({ "spec": {
+        "ingressClassName": "nginx",
+        "rules": [{ "host": "a" }, { "host": "b", "http": { "paths": [{ "path": "/", "pathType": "Prefix" }] } }],
+        "tls": [{ "hosts": ["a", "b"] }],
+    } });
+    let kept = |pointer: &str, value: Value| {
+        let mut kept = sent.clone();
+        *kept.pointer_mut(pointer).unwrap() = value;
+        kept
+    };
+    let cases = [
+        (with(sent.clone(), &["spec", "ingressClassName"], "other"), "spec.ingressClassName"),
+        (with(sent.clone(), &["spec", "ingressClassName"], json!(null)), "spec.ingressClassName"),
+        (with(sent.clone(), &["spec", "defaultBackend"], json!({ "service": {} })), "spec.defaultBackend"),
+        (kept("/spec/rules/1/http/paths/0/path", json!("/x")), "spec.rules[1].http.paths[0].path"),
+        (kept("/spec/rules/1/http/paths/0", json!({ "path": "/" })), "spec.rules[1].http.paths[0].pathType"),
+        (kept("/spec/rules/0", json!({ "host": "a", "http": {} })), "spec.rules[0].http"),
+        (kept("/spec/tls/0/hosts", json!(["b", "a"])), "spec.tls[0].hosts[0]"),
+        (kept("/spec/tls/0/hosts", json!(["a"])), "spec.tls[0].hosts"),
+        (kept("/spec/tls/0/hosts", json!(["a", "b", "c"])), "spec.tls[0].hosts"),
+        (kept("/spec/rules", json!({})), "spec.rules"),
+        (json!({ "spec": null }), "spec"),
+        (json!({}), "spec"),
+    ];
+    for (kept, field) in cases {
+        assert_eq!(difference(&sent, &kept).as_deref(), Some(field), "{kept}");
+        assert_eq!(difference(&kept, &sent).as_deref(), Some(field), "the other way: {kept}");
+    }
+}
+
+#[test]
+fn kept_object_may_differ_in_what_no_switch_reads() {
+    let sent = moved(&as_the_server_shows_it(), STANDBY, ACTIVE, SWITCH);
+    let kept = [
+        sent.clone(),
+        with(sent.clone(), &["metadata", "uid"], "another"),
+        with(sent.clone(), &["metadata", "labels", "app"], "another"),
+        with(sent.clone(), &["metadata", "labels", labels::LEGACY_MIGRATE], json!(null)),
+        annotated(sent.clone(), "example.com/policy", "was here"),
+        with(sent.clone(), &["status"], json!({ "loadBalancer": {} })),
+        with(sent.clone(), &["spec", "nothing"], json!(null)),
+    ];
+    for kept in kept {
+        assert_eq!(difference(&sent, &kept), None, "{kept}");
+    }
 }
 
 #[test]
@@ -267,18 +312,14 @@ fn annotations_that_name_the_old_namespace_name_the_new_one() {
         "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
         "example.com/note": "shop-main/authority",
     } } });
-    let names = BTreeMap::new();
-    for moved in
-        [moved(&route, "shop-main", "shop-develop", "s1"), stand_in(&route, "shop-develop", "other", "s1", &names)]
-    {
-        assert_eq!(
-            moved["metadata"]["annotations"],
-            json!({
-                "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-develop/authority",
-                "nginx.ingress.kubernetes.io/auth-secret": "passwords",
-                "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
-                "example.com/note": "shop-main/authority",
-            })
-        );
-    }
+    let moved = moved(&route, "shop-main", "shop-develop", "s1");
+    assert_eq!(
+        moved["metadata"]["annotations"],
+        json!({
+            "nginx.ingress.kubernetes.io/auth-tls-secret": "shop-develop/authority",
+            "nginx.ingress.kubernetes.io/auth-secret": "passwords",
+            "nginx.ingress.kubernetes.io/proxy-ssl-secret": "elsewhere/authority",
+            "example.com/note": "shop-main/authority",
+        })
+    );
 }

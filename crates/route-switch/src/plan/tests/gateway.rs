@@ -119,7 +119,7 @@ fn only_those_who_had_accepted_a_route_are_asked_again() {
         json!([status("example.com/a", "True"), status("example.com/b", "False"), status("example.com/c", "?")]);
     let route = with(http_route("www"), &["status", "parents"], parents);
     let route = with(route, &["metadata", "generation"], 3);
-    let plan = plan(&observed(&[route], &[])).unwrap();
+    let plan = plan(&observed(&[route], &[]), None).unwrap();
     let controllers: Vec<_> =
         plan.book.routes[0].acceptances.iter().map(|acceptance| acceptance.controller.as_str()).collect();
     assert_eq!(controllers, ["example.com/a"]);

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::any_object;
+use crate::journal::SecretWay;
 
 /// A route of either kind with anything in it.
 fn any_route() -> impl Strategy<Value = Value> {
@@ -27,7 +28,7 @@ proptest! {
     ) {
         let observed = observed(&standby, &active);
         let movers = observed.sides.standby.movers().count() + observed.sides.active.movers().count();
-        match plan(&observed) {
+        match plan(&observed, None) {
             Ok(plan) => {
                 prop_assert_eq!(plan.book.routes.len(), movers);
                 // Each Secret that such a route serves its certificate from goes along: the other side has none.

@@ -9,6 +9,11 @@ fn complete(rules: Vec<Rule>) -> Rights {
     Rights { complete: true, rules }
 }
 
+/// What the lock needs on both sides.
+fn leases() -> Rule {
+    rule(&["create", "update"], &["coordination.k8s.io"], &["leases"])
+}
+
 fn no_right(namespace: &str, what: &str) -> String {
     format!(
         "Namespace \"{namespace}\": the deployer has no right to {what} there. Ask your Lagoon administrator: Lagoon binds \
@@ -41,7 +46,7 @@ fn a_right_is_surely_missing_only_where_the_rules_are_complete_and_none_gives_it
 }
 
 #[test]
-fn every_right_to_routes_and_to_the_journal_is_asked_for() {
+fn every_right_to_routes_the_lock_and_the_journal_is_asked_for() {
     let mut observed = observed(&[ingress("www")], &[]);
     observed.sides.standby.rights = complete(Vec::new());
     observed.sides.active.rights = complete(Vec::new());
@@ -49,12 +54,16 @@ fn every_right_to_routes_and_to_the_journal_is_asked_for() {
         problems(&observed),
         [
             no_right(ACTIVE, "create ingresses"),
+            no_right(ACTIVE, "create leases"),
             no_right(ACTIVE, "delete ingresses"),
+            no_right(ACTIVE, "update leases"),
             // The journal is in the standby environment.
             no_right(STANDBY, "create configmaps"),
             no_right(STANDBY, "create ingresses"),
+            no_right(STANDBY, "create leases"),
             no_right(STANDBY, "delete ingresses"),
             no_right(STANDBY, "update configmaps"),
+            no_right(STANDBY, "update leases"),
         ]
     );
 }
@@ -62,7 +71,7 @@ fn every_right_to_routes_and_to_the_journal_is_asked_for() {
 #[test]
 fn rights_to_secrets_that_the_way_back_needs_are_asked_for() {
     let mut observed = observed(&[served_from(ingress("www"), &["www-tls"])], &[]);
-    let rules = vec![rule(&["*"], &["*"], &["ingresses", "configmaps"])];
+    let rules = vec![rule(&["*"], &["*"], &["ingresses", "configmaps", "leases"])];
     observed.sides.standby.rights = complete(rules.clone());
     observed.sides.active.rights = complete(rules);
     assert_eq!(
@@ -79,19 +88,19 @@ fn rights_to_secrets_that_the_way_back_needs_are_asked_for() {
 #[test]
 fn a_right_to_secrets_is_needed_only_by_routes_with_certificates() {
     let mut observed = observed(&[], &[ingress("www")]);
-    observed.sides.active.rights = complete(vec![rule(&["*"], &["networking.k8s.io"], &["ingresses"])]);
-    assert!(plan(&observed).is_ok());
+    observed.sides.active.rights = complete(vec![rule(&["*"], &["networking.k8s.io"], &["ingresses"]), leases()]);
+    assert!(plan(&observed, None).is_ok());
 }
 
 #[test]
 fn a_right_to_a_kind_is_needed_only_where_such_routes_move() {
     let mut observed = observed(&[http_route("www")], &[staying(ingress("api"))]);
-    let rules =
-        vec![rule(&["*"], &["gateway.networking.k8s.io"], &["httproutes"]), rule(&["*"], &[""], &["configmaps"])];
+    let routes = rule(&["*"], &["gateway.networking.k8s.io"], &["httproutes"]);
+    let rules = vec![routes, rule(&["*"], &[""], &["configmaps"]), leases()];
     observed.sides.standby.rights = complete(rules.clone());
     observed.sides.active.rights = complete(rules);
-    assert!(plan(&observed).is_ok());
-    observed.sides.active.rights = complete(Vec::new());
+    assert!(plan(&observed, None).is_ok());
+    observed.sides.active.rights = complete(vec![leases()]);
     let expected = [no_right(ACTIVE, "create httproutes"), no_right(ACTIVE, "delete httproutes")];
     assert_eq!(problems(&observed), expected);
 }
@@ -101,5 +110,5 @@ fn no_right_is_needed_when_nothing_moves() {
     let mut observed = observed(&[staying(ingress("www"))], &[]);
     observed.sides.standby.rights = complete(Vec::new());
     observed.sides.active.rights = complete(Vec::new());
-    assert!(plan(&observed).is_ok());
+    assert!(plan(&observed, None).is_ok());
 }

@@ -36,12 +36,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_put_aside_always_comes_back_with_all_that_it_says(mut original in object()) {
+    fn kept_secret_always_comes_back_with_all_that_it_says(mut original in object()) {
         // Only what a Secret has.
         original.as_object_mut().unwrap().retain(|field, _| ["metadata", "type", "data"].contains(&field.as_str()));
         original["apiVersion"] = "v1".into();
         original["kind"] = "Secret".into();
-        let back = unparked(&parked(&original, ACTIVE, "aside", SWITCH)).unwrap();
+        let back = under_its_own_name(&kept_aside(&original, ACTIVE, "aside", SWITCH)).unwrap();
         prop_assert!(say_the_same(&back, &original), "{}", back);
         prop_assert!(same_content(&back, &original));
     }
@@ -61,37 +61,40 @@ proptest! {
     }
 
     #[test]
-    fn a_stand_in_never_moves_and_never_has_cert_manager_act(original in object()) {
-        let original = annotated(original, "cert-manager.io/issuer", "x");
-        let stand_in = stand_in(&original, ACTIVE, "aside", SWITCH, &BTreeMap::new());
-        let text = stand_in["metadata"].to_string();
-        prop_assert!(!text.contains(labels::MIGRATE) && !text.contains("cert-manager.io/issuer"), "{}", text);
-        prop_assert!(!text.contains(labels::LEGACY_MIGRATE), "{}", text);
+    fn kept_secrets_name_is_always_a_name(name in ".{0,300}") {
+        let kept = kept_name(&crate::plan::already_done::new_switch_id(), &name);
+        prop_assert!(is_dns_label(&kept) && is_dns_subdomain(&kept) && kept.len() <= 63, "{}", kept);
+        prop_assert_eq!(kept_name("s", &name), kept_name("s", &name));
     }
 
     #[test]
-    fn the_name_of_a_stand_in_is_always_a_name(name in ".{0,300}", kind in "[A-Za-z]{0,20}") {
-        let stand_in = stand_in_name(&crate::plan::already_done::new_switch_id(), &kind, &name);
-        prop_assert!(is_dns_label(&stand_in) && is_dns_subdomain(&stand_in) && stand_in.len() <= 63, "{}", stand_in);
-        prop_assert_eq!(stand_in_name("s", &kind, &name), stand_in_name("s", &kind, &name));
+    fn object_never_differs_from_itself(object in prop_oneof![any_json(), any_object(), object()]) {
+        prop_assert_eq!(difference(&object, &object), None);
+        let moved = moved(&object, STANDBY, ACTIVE, SWITCH);
+        prop_assert_eq!(difference(&moved, &moved), None);
+    }
+
+    #[test]
+    fn difference_is_the_same_both_ways(one in any_object(), other in any_object()) {
+        prop_assert_eq!(difference(&one, &other), difference(&other, &one));
+        let differs = one["spec"] != other["spec"];
+        prop_assert!(differs || difference(&one, &other).is_none_or(|field| field.starts_with("metadata.labels")));
     }
 
     #[test]
     fn nothing_of_any_shape_makes_a_manifest_panic(object in prop_oneof![any_json(), any_object()]) {
-        let secrets = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         for made in [
             carried(&object),
             at_home(&object, STANDBY),
             returned(&object, STANDBY, SWITCH),
             copied(&object, STANDBY, SWITCH),
             moved(&object, STANDBY, ACTIVE, SWITCH),
-            stand_in(&object, ACTIVE, "aside", SWITCH, &secrets),
         ] {
             prop_assert!(made.pointer("/metadata/uid").is_none());
             prop_assert!(say_the_same(&made, &made));
         }
-        let aside = parked(&object, ACTIVE, "aside", SWITCH);
-        prop_assert!(unparked(&aside).is_some());
+        let aside = kept_aside(&object, ACTIVE, "aside", SWITCH);
+        prop_assert!(under_its_own_name(&aside).is_some());
         prop_assert!(same_content(&object, &object));
     }
 }
