@@ -281,7 +281,16 @@ impl Objects<'_> {
     /// ```
     pub async fn could_delete(&self, seen: &Metadata) -> Result<(), ClusterError> {
         let parameters = DeleteParams { dry_run: true, ..only(seen, None) };
-        match self.send::<Value>(self.path().delete(&seen.name, &parameters)).await {
+        let mut request = self.path().delete(&seen.name, &parameters);
+        if let Ok(request) = &mut request {
+            // kube says it in the body alone, where an audit log does not show it.
+            let uri = request.uri().to_string();
+            let uri = format!("{}?dryRun=All", uri.trim_end_matches('?'));
+            if let Ok(uri) = uri.parse() {
+                *request.uri_mut() = uri;
+            }
+        }
+        match self.send::<Value>(request).await {
             Ok(_) | Err(Cause::NotFound(_)) => Ok(()),
             Err(cause) => Err(ClusterError::Delete { object: self.name(&seen.name), cause }),
         }
