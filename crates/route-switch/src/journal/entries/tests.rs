@@ -102,7 +102,7 @@ fn book_of_version_1_is_read() {
     assert_eq!(
         book.secrets,
         [
-            // What was to be exchanged is copied, as its name is free once the other one has gone.
+            // No Secrets are exchanged any more. One whose name is still taken there has the switch undone.
             secret(Side::Standby, "tls", SecretWay::Copy),
             secret(Side::Active, "tls", SecretWay::Copy),
             secret(Side::Active, "old", SecretWay::Replace),
