@@ -151,13 +151,15 @@ impl<'a> Switch<'a> {
         let begun = begun.unwrap_or_default();
         let mut notes = begun.notes;
         let planned = plan(&observed, is_begun.then_some(begun.done));
-        let (mut book, mut problems) = match planned {
+        let mut problems = begun.problems;
+        let mut book = Book::default();
+        match planned {
             Ok(plan) => {
                 notes.extend(plan.notes);
-                (plan.book, Vec::new())
+                book = plan.book;
             }
-            Err(problems) => (Book::default(), problems),
-        };
+            Err(found) => problems.extend(found),
+        }
         let head = self.head(own.as_ref().filter(|_| is_begun || ended.is_some()), ended.clone());
         if problems.is_empty() {
             if book.routes.is_empty() && !is_begun {

@@ -28,8 +28,8 @@ pub enum SwitchError {
     Lock(#[from] LockError),
     /// Another run has taken the lock over: this one had been stopped, or somebody deleted its Lease.
     #[error(
-        "This run has lost the lock on the two environments and has stopped without changing anything more. {0} What is \
-         not done yet the run that holds the lock now does; if there is none, run the task again."
+        "This run has lost the lock on the two environments: another run has taken it over, or somebody has deleted its \
+         Lease. It has stopped without changing anything more. If no other run ends the switch, run the task again."
     )]
     LockLost(#[source] Box<SwitchError>),
     /// A switch of another pair or the other way has not ended.

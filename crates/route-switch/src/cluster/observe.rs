@@ -145,7 +145,7 @@ impl<'a> Looking<'a> {
             .map(|((home, _), _)| home.other())
             .collect();
         for side in differing {
-            observed.sides.of_mut(side).users = self.secret_users(side).await?;
+            observed.sides.of_mut(side).users = self.secret_users(side, false).await?;
         }
         observed.sides.standby.ready = standby;
         observed.sides.active.ready = active;
@@ -212,8 +212,9 @@ impl<'a> Looking<'a> {
         self.cluster.objects(&ApiResource::erase::<v1::Pod>(&()), self.names.of(side))
     }
 
-    /// Who uses which Secret on this side, but for its routes. What the deployer may not see is none of its business.
-    pub(crate) async fn secret_users(&self, side: Side) -> Result<SecretUsers, ClusterError> {
+    /// Who uses which Secret on this side, but for its routes, and with its Certificates or without. What the deployer may
+    /// not see is none of its business.
+    pub(crate) async fn secret_users(&self, side: Side, certificates_too: bool) -> Result<SecretUsers, ClusterError> {
         let accounts = self.cluster.objects(&ApiResource::erase::<v1::ServiceAccount>(&()), self.names.of(side));
         let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
         let certificates = self.cluster.objects(&certificate(), self.names.of(side));
@@ -224,7 +225,7 @@ impl<'a> Looking<'a> {
             ("Certificate", certificates),
         ];
         let mut found = SecretUsers::new();
-        for (kind, objects) in kinds {
+        for (kind, objects) in kinds.into_iter().filter(|(kind, _)| certificates_too || *kind != "Certificate") {
             let listed = objects.list(|object| {
                 let mut users = SecretUsers::new();
                 if kind != "Pod" || users::is_running(&object) {
@@ -404,7 +405,7 @@ pub(crate) fn none_of_unknown<T>(listed: Result<Vec<T>, ClusterError>) -> Result
     }
 }
 
-fn owners(object: &Value) -> BTreeSet<String> {
+pub(crate) fn owners(object: &Value) -> BTreeSet<String> {
     let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect()
 }

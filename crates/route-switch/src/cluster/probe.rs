@@ -35,7 +35,7 @@ fn rivals(observed: &Observed) -> Rivals {
     let all =
         || Side::BOTH.into_iter().flat_map(|side| observed.sides.of(side).routes.iter().map(move |one| (side, one)));
     let mut claimed: BTreeMap<&str, Vec<(Side, &Route)>> = BTreeMap::new();
-    for (side, route) in all() {
+    for (side, route) in all().filter(|(_, route)| route.metadata.deletion_timestamp.is_none()) {
         for claim in &route.references.claims {
             claimed.entry(claim).or_default().push((side, route));
         }

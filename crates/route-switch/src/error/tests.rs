@@ -107,10 +107,8 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
         ),
         (
             SwitchError::LockLost(Box::new(SwitchError::NotEnded { cause: why().into() })),
-            "This run has lost the lock on the two environments and has stopped without changing anything more. The routes \
-             have moved, but the switch could not be ended: Ingress \"www\" in namespace \"shop-main\" was changed by \
-             somebody else meanwhile. Run the task again: it is safe, moves nothing a second time, and ends the switch. \
-             What is not done yet the run that holds the lock now does; if there is none, run the task again.",
+            "This run has lost the lock on the two environments: another run has taken it over, or somebody has deleted its \
+             Lease. It has stopped without changing anything more. If no other run ends the switch, run the task again.",
         ),
         (
             SwitchError::Unfinished { standby: "a".to_owned(), active: "b\n".to_owned(), holder: holder() },

@@ -200,7 +200,7 @@ impl<'a> Journal<'a> {
                 object: self.objects.name(&seen.name),
                 cause: Damage::Head(error.into()),
             })?;
-            if let Some(route) = book.routes.get_mut(change.number) {
+            if let Some(route) = book.routes.iter_mut().find(|route| route.key() == change.route.key()) {
                 *route = change.route;
             }
             let is_new = |entry: &SecretEntry| !book.secrets.contains(entry);
@@ -212,13 +212,8 @@ impl<'a> Journal<'a> {
 
     /// Writes down that one route has changed, beside the book: to write that anew each time would take the longer the more
     /// routes there are. Later changes have greater names.
-    pub async fn amend(
-        &mut self,
-        number: usize,
-        route: &RouteEntry,
-        secrets: &[SecretEntry],
-    ) -> Result<(), JournalError> {
-        let change = Change { number, route: route.clone(), secrets: secrets.to_vec() };
+    pub async fn amend(&mut self, route: &RouteEntry, secrets: &[SecretEntry]) -> Result<(), JournalError> {
+        let change = Change { route: route.clone(), secrets: secrets.to_vec() };
         let text = serde_json::to_string(&change).map_err(|error| JournalError::Damaged {
             object: self.objects.name(NAME),
             cause: Damage::WriteHead(error),
@@ -397,7 +392,6 @@ fn parts(book: &Book, objects: &Objects<'_>) -> Result<Vec<String>, JournalError
 /// A route that has changed since the book was written, and the Secrets that go along now.
 #[derive(Serialize, Deserialize)]
 struct Change {
-    number: usize,
     route: RouteEntry,
     secrets: Vec<SecretEntry>,
 }

@@ -167,7 +167,8 @@ impl Lock {
                 Err(LockError::Held { holder: other.holder.object_name(&other.namespace), since: since(there) })
             }
             Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
-                let holder = other.holder.object_name(&other.namespace).to_string();
+                let Holder { kind, name, .. } = &other.holder;
+                let holder = lagoon_task::output::escape(&format!("{kind} {}/{name}", other.namespace));
                 Err(LockError::Unknown { lease: leases.name(NAME), holder, since: since(there) })
             }
             Err(error) => Err(error.into()),

@@ -150,10 +150,12 @@ impl<'a> Moves<'a> {
         Ok(self.looking.cluster.objects(&resource, self.names().of(side)))
     }
 
-    /// The kinds of routes that the book has.
+    /// The kinds of routes that the book has, and those that every cluster has.
     fn kinds(&self) -> Vec<&'static dyn RouteKind> {
         let book = self.book();
-        let has = |kind: &&'static dyn RouteKind| book.routes.iter().any(|route| route.kind == kind.resource().kind);
+        let has = |kind: &&'static dyn RouteKind| {
+            kind.is_built_in() || book.routes.iter().any(|route| route.kind == kind.resource().kind)
+        };
         KINDS.into_iter().filter(has).collect()
     }
 
@@ -230,7 +232,7 @@ impl<'a> Moves<'a> {
             book.routes[route.number] = route.entry.clone();
             book.secrets.clone()
         };
-        self.journal.lock().await.amend(route.number, &route.entry, &secrets).await?;
+        self.journal.lock().await.amend(&route.entry, &secrets).await?;
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",
             route.entry.in_words()
@@ -259,5 +261,5 @@ impl<'a> Moves<'a> {
 }
 
 fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| problem.to_string()).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::CONCURRENT;
 use crate::cluster::ensure::{self, SureError, made_by};
-use crate::cluster::observe::certificate;
-use crate::cluster::owners;
+use crate::cluster::observe::{certificate, owners};
+use crate::cluster::owners as living;
 use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
 use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
@@ -145,7 +145,7 @@ impl<'a> Moves<'a> {
         let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
         let object = if side == entry.home {
             let mut object = at_home(&entry.object(), objects.namespace());
-            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
+            living::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
             object
         } else {
             copied(&entry.object(), objects.namespace(), &self.switch)
@@ -180,7 +180,14 @@ impl<'a> Moves<'a> {
             Some(format!("{} \"{}\"", user.kind_name(), user.metadata.name))
         };
         for entry in &certificates {
-            if route_using(entry.home, &entry.secret).is_none() || !entry.copied {
+            let is_needed = if entry.copied {
+                route_using(entry.home, &entry.secret).is_some()
+            } else {
+                // Its route may have stayed after all.
+                let owners = owners(&entry.object());
+                routes.of(entry.home).iter().any(|route| owners.contains(&route.metadata.uid))
+            };
+            if !is_needed {
                 self.delete_certificate(entry, entry.home).await?;
             }
         }
@@ -190,7 +197,7 @@ impl<'a> Moves<'a> {
             if originals.is_empty() {
                 continue;
             }
-            let users = self.looking.secret_users(home).await?;
+            let users = self.looking.secret_users(home, true).await?;
             originals.retain(|entry| {
                 let other = users.get(&entry.name).and_then(|users| users.first().cloned());
                 let user = route_using(home, &entry.name).or(other);
@@ -287,7 +294,7 @@ impl<'a> Moves<'a> {
             Some(original) => original,
             None => self.put(here, &returned(copy, here.namespace(), &self.switch)).await?.0,
         };
-        let stays = owners::all_live(self.looking.cluster, here.namespace(), &original).await;
+        let stays = living::all_live(self.looking.cluster, here.namespace(), &original).await;
         Ok(stays && same_content(&original, copy))
     }
 }

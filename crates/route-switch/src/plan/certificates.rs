@@ -48,7 +48,8 @@ fn occupied(
         .iter()
         .find(|route| route.references.name_secret(name))
         .map(|route| format!("{} \"{}\" in namespace \"{}\"", route.kind_name(), route.metadata.name, there.name));
-    let used = used.or_else(|| there.users.get(name)?.first().cloned());
+    let other = there.users.get(name).and_then(|users| users.first());
+    let used = used.or_else(|| other.map(|user| format!("{user} in namespace \"{}\"", there.name)));
     let in_the_way = match used {
         Some(user) => format!("which {user} uses"),
         None if !secret.issued => "which cert-manager did not issue, so it may be needed".to_owned(),

@@ -5,8 +5,10 @@
 
 use crate::journal::{Book, Head, Moved, RouteEntry, RouteKey};
 use crate::plan::observed::Observed;
+use crate::plan::{Problem, subject};
 use crate::route::{Route, kind_named};
 use crate::side::{Side, Sides};
+use lagoon_task::output::escape;
 
 /// From this version on a journal tells which routes an interrupted run may have left offline.
 const TELLS_GAPS: u32 = 2;
@@ -22,6 +24,8 @@ pub(crate) struct Begun {
     pub(crate) nowhere: Vec<RouteKey>,
     /// What has changed since, for the log.
     pub(crate) notes: Vec<String>,
+    /// What of it cannot be looked at, so that it cannot be gone on with.
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// Marks the routes that the switch `id` has brought to where they are as settled, and answers with their URLs.
@@ -45,25 +49,38 @@ pub(crate) fn settle(observed: &mut Observed, id: &str) -> Moved {
 
 /// Adds to what is seen what an interrupted run has left nowhere or on its way.
 pub(crate) fn resume(observed: &mut Observed, head: &Head, book: Book) -> Begun {
+    let may_be_offline = |place: usize| head.version < TELLS_GAPS || head.gaps.contains(&place);
+    if observed.sides.active.missing.is_some() {
+        // Nothing was seen, so nothing is gone.
+        let nowhere = book.routes.iter().enumerate().filter(|(place, _)| may_be_offline(*place));
+        return Begun { nowhere: nowhere.map(|(_, entry)| entry.key()).collect(), all: book, ..Begun::default() };
+    }
     settle(observed, &head.switch_id);
     let names = names(observed);
     let mut begun = Begun::default();
     for side in Side::BOTH {
         let is_new = |route: &&Route| !book.routes.iter().any(|entry| is_of(route, entry, side));
         for route in observed.sides.of(side).movers().filter(is_new) {
-            begun.notes.push(format!(
-                "{} \"{}\" in namespace \"{}\" was added since the switch began; it moves too.",
-                route.kind_name(),
-                route.metadata.name,
-                names.of(side)
-            ));
+            let route = escape(&subject(route, names.of(side)));
+            begun.notes.push(format!("{route} was added since the switch began; it moves too."));
         }
     }
-    let may_be_offline = |place: usize| head.version < TELLS_GAPS || head.gaps.contains(&place);
     for (place, entry) in book.routes.into_iter().enumerate() {
         match whereabouts(observed, &entry) {
             Whereabouts::AtHome => begun.all.routes.push(entry),
             Whereabouts::Arrived => {
+                begun.all.routes.push(entry.clone());
+                begun.done.routes.push(entry);
+            }
+            Whereabouts::Hidden => {
+                begun.problems.push(Problem::new(
+                    entry.in_words(),
+                    format!(
+                        "the switch has begun to move it, and {} objects can no longer be seen in both namespaces",
+                        entry.kind
+                    ),
+                    "Ask your Lagoon administrator for the right to see them (docs/install.md, \"Rights\")",
+                ));
                 begun.all.routes.push(entry.clone());
                 begun.done.routes.push(entry);
             }
@@ -74,9 +91,15 @@ pub(crate) fn resume(observed: &mut Observed, head: &Head, book: Book) -> Begun 
             Whereabouts::Nowhere => {
                 begun.notes.push(format!("{} was deleted since the switch began; it stays deleted.", entry.in_words()));
             }
-            Whereabouts::Stays => begun
-                .notes
-                .push(format!("{} lost its label since the switch began; it stays where it is.", entry.in_words())),
+            Whereabouts::Stays => {
+                begun
+                    .notes
+                    .push(format!("{} lost its label since the switch began; it stays where it is.", entry.in_words()));
+            }
+            Whereabouts::Foreign => begun.notes.push(format!(
+                "{} is where it was to go, but not as this switch has brought it there; it stays as it is.",
+                entry.in_words()
+            )),
         }
     }
     for (into, from) in [(&mut begun.all, &book.secrets), (&mut begun.done, &book.secrets)] {
@@ -109,10 +132,19 @@ enum Whereabouts {
     Arrived,
     Nowhere,
     Stays,
+    Foreign,
+    Hidden,
 }
 
 fn whereabouts(observed: &mut Observed, entry: &RouteEntry) -> Whereabouts {
     let (home, other) = (entry.home, entry.home.other());
+    let hides = |side: Side| {
+        let here = observed.sides.of(side);
+        here.unseen.contains(&entry.kind) || here.unknown.contains(&entry.kind)
+    };
+    if kind_named(&entry.kind).is_none() || Side::BOTH.into_iter().any(hides) {
+        return Whereabouts::Hidden;
+    }
     let is_alive = |route: &&Route| route.metadata.deletion_timestamp.is_none();
     let has_arrived = observed
         .sides
@@ -121,17 +153,33 @@ fn whereabouts(observed: &mut Observed, entry: &RouteEntry) -> Whereabouts {
         .iter()
         .filter(is_alive)
         .any(|route| is_of(route, entry, home) && route.is_settled);
+    let from = observed.sides.of(home).name.clone();
     let mut at_home =
         observed.sides.of_mut(home).routes.iter_mut().filter(|route| is_of(route, entry, home) && !route.is_settled);
     let Some(route) = at_home.next() else {
-        return if has_arrived { Whereabouts::Arrived } else { Whereabouts::Nowhere };
+        if has_arrived {
+            return Whereabouts::Arrived;
+        }
+        let mut there = observed.sides.of_mut(other).routes.iter_mut();
+        let lost_its_mark = |route: &Route| route.switch().is_none() && route.came_from(&from);
+        let is_alive = |route: &Route| route.metadata.deletion_timestamp.is_none();
+        let foreign = there.find(|route| is_of(route, entry, home) && is_alive(route) && lost_its_mark(route));
+        return foreign.map_or(Whereabouts::Nowhere, |route| {
+            route.is_settled = true;
+            Whereabouts::Foreign
+        });
     };
     if route.metadata.deletion_timestamp.is_some() {
         // It goes as soon as its controller lets it.
         route.is_settled = true;
         return if has_arrived { Whereabouts::Arrived } else { Whereabouts::Nowhere };
     }
-    if route.migrates() { Whereabouts::AtHome } else { Whereabouts::Stays }
+    match (route.migrates(), has_arrived) {
+        (true, _) => Whereabouts::AtHome,
+        (false, false) => Whereabouts::Stays,
+        // It is on its way already, and is not left in both namespaces.
+        (false, true) => Whereabouts::Arrived,
+    }
 }
 
 fn is_of(route: &Route, entry: &RouteEntry, home: Side) -> bool {
@@ -142,7 +190,7 @@ fn is_of(route: &Route, entry: &RouteEntry, home: Side) -> bool {
 fn restore(observed: &mut Observed, entry: &RouteEntry) -> Option<RouteKey> {
     let kind = kind_named(&entry.kind)?;
     let here = observed.sides.of_mut(entry.home);
-    let mut route = Route::read(kind, &entry.object(), &here.name);
+    let mut route = Route::to_be_moved(kind, &entry.object(), &here.name);
     route.metadata.deletion_timestamp = None;
     here.routes.push(route);
     Some(entry.key())

@@ -134,7 +134,10 @@ const KEPT_METADATA: &str = "activestandby.lagoon.sh/metadata";
 #[must_use]
 pub fn kept_name(switch: &str, name: &str) -> String {
     let mut hasher = Fnv::default();
-    hasher.write(name.as_bytes());
+    for part in ["Secret", name] {
+        hasher.write(part.as_bytes());
+        hasher.write(&[0xff]);
+    }
     format!("activestandby-{switch}-{:016x}", hasher.finish())
 }
 

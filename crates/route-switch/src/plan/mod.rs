@@ -70,6 +70,9 @@ pub(crate) fn no_namespace(name: &str, reason: &str) -> Problem {
 /// A build of Lagoon creates and deletes the routes of its environment. A switch that has begun is ended all the same: its
 /// routes may be offline.
 fn builds(observed: &Observed, has_begun: bool, findings: &mut Findings) {
+    if Side::BOTH.iter().all(|side| observed.sides.of(*side).movers().next().is_none()) {
+        return;
+    }
     for here in Side::BOTH.map(|side| observed.sides.of(side)) {
         for build in &here.builds {
             let object = format!("Pod \"{build}\" in namespace \"{}\"", here.name);

@@ -51,6 +51,13 @@ impl Route {
         Self { manifest, ..route }
     }
 
+    /// Reads a route that is to move whatever its labels say.
+    #[must_use]
+    pub fn to_be_moved(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
+        let manifest = Some(object.to_string().into_boxed_str());
+        Self { migrates: true, manifest, ..Self::without_manifest(kind, object, namespace) }
+    }
+
     /// The same, for who has its manifest already.
     #[must_use]
     pub fn without_manifest(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
@@ -80,7 +87,13 @@ impl Route {
     /// Whether a switch has brought it here from that namespace.
     #[must_use]
     pub fn was_brought_by(&self, switch: &str, from: &str) -> bool {
-        self.switch() == Some(switch) && self.migrated_from.as_deref() == Some(from)
+        self.switch() == Some(switch) && self.came_from(from)
+    }
+
+    /// Whether some switch has brought it here from that namespace.
+    #[must_use]
+    pub fn came_from(&self, namespace: &str) -> bool {
+        self.migrated_from.as_deref() == Some(namespace)
     }
 
     /// The switch that put it where it is.

@@ -131,7 +131,10 @@ fn secret_in_use_is_not_replaced() {
     observed.sides.active.users = users(&[("another", &["Pod \"web-1\""])]);
     assert_eq!(ways(&observed), [(Side::Standby, "tls".to_owned(), SecretWay::Replace)]);
     observed.sides.active.users = users(&[("tls", &["Pod \"web-1\"", "Gateway \"public\""])]);
-    assert_eq!(problems(&observed), [in_the_way(STANDBY, ACTIVE, "Gateway \"public\" uses")]);
+    assert_eq!(
+        problems(&observed),
+        [in_the_way(STANDBY, ACTIVE, "Gateway \"public\" in namespace \"shop-main\" uses")]
+    );
     observed.destinations.clear();
     let copied = [(Side::Standby, "tls".to_owned(), SecretWay::Copy)];
     assert_eq!(ways(&observed), copied, "a pod that waits for a Secret is no reason not to bring one");

@@ -364,3 +364,96 @@ proptest! {
         }
     }
 }
+
+mod bugs {
+    use super::*;
+    use crate::fixtures::served_from;
+    use crate::plan::observed::SecretThere;
+    use lagoon_task::cluster::Metadata;
+
+    #[test]
+    fn bug_a_offline_route_without_label_is_planned() {
+        let mut gone = entry("www", Side::Active);
+        // It was amended: somebody removed the label after planning, and it moved as it was.
+        gone.manifest = RawValue::from_string(staying(ingress("www")).to_string()).unwrap();
+        let mut observed = observed(&[], &[]);
+        let begun = resume(&mut observed, &head(2, &[0]), Book { routes: vec![gone], ..Book::default() });
+        assert_eq!(begun.nowhere.len(), 1);
+        assert_eq!(of(&plan(&observed, Some(begun.done)).unwrap().book), [WWW]);
+    }
+
+    #[test]
+    fn bug_b_missing_namespace_drops_nothing() {
+        let mut observed = observed(&[], &[]);
+        observed.sides.active.missing = Some("it is being deleted");
+        let begun = resume(&mut observed, &head(2, &[]), book(&[WWW, ("api", Side::Standby)]));
+        assert_eq!(begun.notes, Vec::<String>::new());
+        assert_eq!(of(&begun.all), [WWW, ("api", Side::Standby)]);
+    }
+
+    #[test]
+    fn bug_c_unseen_kind_drops_nothing() {
+        let mut observed = observed(&[], &[]);
+        observed.sides.active.unseen = vec!["HTTPRoute".to_owned()];
+        let routes = vec![RouteEntry { kind: "HTTPRoute".to_owned(), ..entry("www", Side::Active) }];
+        let begun = resume(&mut observed, &head(2, &[]), Book { routes, ..Book::default() });
+        assert_eq!(begun.notes, Vec::<String>::new());
+        assert_eq!(begun.all.routes.len(), 1);
+    }
+
+    #[test]
+    fn bug_d_unknown_kind_in_gap_is_kept_or_a_problem() {
+        let mut observed = observed(&[], &[]);
+        let routes = vec![RouteEntry { kind: "TLSRoute".to_owned(), ..entry("www", Side::Active) }];
+        let begun = resume(&mut observed, &head(2, &[0]), Book { routes, ..Book::default() });
+        assert!(plan(&observed, Some(begun.done)).map_or(true, |plan| plan.book.routes.len() == 1));
+    }
+
+    #[test]
+    fn bug_e_note_of_new_route_is_escaped() {
+        let odd = with(ingress("x"), &["metadata", "name"], "w\u{1b}w");
+        let (_, begun) = resume_one(&[odd], &[], &head(2, &[]));
+        assert!(begun.notes.iter().all(|note| !note.contains('\u{1b}')), "{:?}", begun.notes);
+    }
+
+    #[test]
+    fn bug_f_arrived_copy_without_label_is_not_deleted() {
+        let copy = with(arrived("www", Side::Standby), &["metadata", "labels", labels::MIGRATE], "false");
+        let (_, begun) = resume_one(&[copy], &[], &head(2, &[]));
+        assert!(!begun.notes.concat().contains("deleted"), "{:?}", begun.notes);
+    }
+
+    #[test]
+    fn bug_g_unlabelled_route_at_home_with_arrived_copy_is_kept() {
+        let (_, begun) = resume_one(&[arrived("www", Side::Standby)], &[staying(ingress("www"))], &head(2, &[]));
+        assert_eq!(of(&begun.all), [WWW]);
+    }
+
+    #[test]
+    fn bug_h_build_is_no_problem_where_nothing_moves() {
+        let mut observed = observed(&[staying(ingress("www"))], &[arrived("api", Side::Active)]);
+        settle(&mut observed, SWITCH);
+        observed.sides.active.builds = vec!["lagoon-build-1".to_owned()];
+        assert!(plan(&observed, None).is_ok(), "{:?}", plan(&observed, None).unwrap_err());
+    }
+
+    #[test]
+    fn bug_i_certificate_of_the_same_words_is_no_other_user() {
+        let object = serde_json::json!({
+            "kind": "Certificate", "metadata": { "name": "site", "uid": "u" }, "spec": { "secretName": "tls" },
+        });
+        let certificate = crate::plan::observed::Certificate {
+            metadata: Metadata::of(&object),
+            secret: "tls".to_owned(),
+            owners: BTreeSet::new(),
+            manifest: object.to_string(),
+        };
+        let mut observed = observed(&[served_from(ingress("www"), &["tls"])], &[]);
+        let there = SecretThere { same: Some(false), issued: true, ..SecretThere::default() };
+        observed.destinations.insert((Side::Standby, "tls".to_owned()), there);
+        for side in Side::BOTH {
+            observed.sides.of_mut(side).certificates = vec![certificate.clone()];
+        }
+        assert_eq!(plan(&observed, None).unwrap().book.secrets[0].way, SecretWay::Replace);
+    }
+}
