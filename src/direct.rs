@@ -150,7 +150,7 @@ async fn prepare_and_carry_out<'a>(task: &Context, asked: &Asked, switch: &'a Sw
     };
     fits(&asked.result(&switch.would_move(&ready)))?;
     if asked.dry_run {
-        return show(task, switch, &ready);
+        return Ok(show(task, switch, &ready));
     }
     if matches!(ready, Ready::Nothing(_)) {
         task.say("No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.");
@@ -170,7 +170,7 @@ fn fits(result: &DirectResult) -> Result<(), Failure> {
 }
 
 /// A dry run: shows the plan and changes nothing.
-fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<String, Failure> {
+fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> String {
     let outlook = match ready {
         Ready::Nothing(_) => "no route has the label activestandby.lagoon.sh/migrate=true, so none would move",
         Ready::Done(_) => "the switch is done already; a run would move nothing and report the result again",
@@ -179,7 +179,7 @@ fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> Result<String
     };
     task.say(switch.table(ready));
     switch.say_notes(ready);
-    Ok(format!("Dry run: {outlook}. {AFTER}"))
+    format!("Dry run: {outlook}. {AFTER}")
 }
 
 /// Lagoon must hear of the switch before the task may succeed.

@@ -131,7 +131,8 @@ impl<'a> Switch<'a> {
                 begun = Some(found);
             }
             (Some(own), None) if self.is_same(&own.head) && already_done::is_in_place(&observed, &own.head) => {
-                ended = Some(claim::settle(&mut observed, &own.head.switch_id));
+                let moved = claim::settle(&mut observed, &own.head.switch_id);
+                ended = Some(moved.in_the_order_of(own.head.routes.clone()));
             }
             _ => {}
         }
@@ -213,7 +214,11 @@ impl<'a> Switch<'a> {
                 Ok(Carried { moved, is_repeated: true, journal: Some(Box::new(journal)) })
             }
             Ready::Planned(planned) => {
-                let carried = if planned.is_begun { self.go_on(*planned).await } else { self.begin(*planned).await };
+                let carried = if planned.is_begun {
+                    Box::pin(self.go_on(*planned)).await
+                } else {
+                    Box::pin(self.begin(*planned)).await
+                };
                 carried.map_err(
                     |error| if self.has_lost_the_lock() { SwitchError::LockLost(Box::new(error)) } else { error },
                 )

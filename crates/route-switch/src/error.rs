@@ -96,13 +96,11 @@ impl SwitchError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Look(error)
-            | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error))) => {
+            | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error)))
+            | Self::Lock(LockError::Cluster(error) | LockError::Sure(SureError::Cluster(error))) => {
                 error.cause().may_pass()
             }
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
-            Self::Lock(LockError::Cluster(error) | LockError::Sure(SureError::Cluster(error))) => {
-                error.cause().may_pass()
-            }
             Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
             Self::Lock(_)
             | Self::LockLost(_)

@@ -218,6 +218,15 @@ impl Head {
 }
 
 impl Moved {
+    /// These URLs in the order in which they stand in `recorded`; those that do not stand there come last.
+    #[must_use]
+    pub fn in_the_order_of(self, recorded: Option<Self>) -> Self {
+        let mut first = recorded.unwrap_or_default();
+        first.to_standby.retain(|url| self.to_standby.contains(url));
+        first.to_active.retain(|url| self.to_active.contains(url));
+        first.and(self)
+    }
+
     /// These URLs, and after them those of `later`.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {

@@ -128,23 +128,23 @@ fn config_maps<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
 fn head(object: &Value, objects: &Objects<'_>) -> Result<Head, JournalError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Version {
+    struct AnyForm {
         version: u64,
         #[serde(default)]
-        state: Option<String>,
+        state: Value,
         #[serde(default)]
-        switch_id: String,
+        switch_id: Value,
     }
     let damaged = |cause| JournalError::Damaged { object: objects.name(NAME), cause };
     let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(Damage::NoHead))?;
     let not_a_head = |error: serde_json::Error| damaged(Damage::Head(error.into()));
-    let Version { version, state, switch_id } = serde_json::from_str(text).map_err(not_a_head)?;
+    let AnyForm { version, state, switch_id } = serde_json::from_str(text).map_err(not_a_head)?;
     if version > u64::from(VERSION) {
         // A switch that has been reported is over, in whatever form it was written down.
-        if state.as_deref() != Some("reported") {
+        if state != "reported" {
             return Err(JournalError::TooNew { object: objects.name(NAME), version });
         }
-        return Ok(Head::of_the_past(switch_id));
+        return Ok(Head::of_the_past(switch_id.as_str().unwrap_or_default().to_owned()));
     }
     serde_json::from_str(text).map_err(not_a_head)
 }

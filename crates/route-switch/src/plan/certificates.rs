@@ -43,15 +43,15 @@ fn occupied(
     findings: &mut Findings,
 ) -> Option<SecretWay> {
     let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
-    let used = there
+    let by_route = there
         .routes
         .iter()
         .find(|route| route.references.name_secret(name))
         .map(|route| format!("{} \"{}\" in namespace \"{}\"", route.kind_name(), route.metadata.name, there.name));
     let other = there.users.get(name).and_then(|users| users.first());
-    let used = used.or_else(|| other.map(|user| format!("{user} in namespace \"{}\"", there.name)));
+    let used = by_route.or_else(|| other.map(|user| format!("{user} in namespace \"{}\"", there.name)));
     let in_the_way = match used {
-        Some(user) => format!("which {user} uses"),
+        Some(what) => format!("which {what} uses"),
         None if !secret.issued => "which cert-manager did not issue, so it may be needed".to_owned(),
         None if kept_supplied(observed, home, name).is_some() => "which a Certificate there keeps supplied".to_owned(),
         None => return Some(SecretWay::Replace),

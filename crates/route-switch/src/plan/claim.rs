@@ -34,7 +34,7 @@ pub(crate) fn settle(observed: &mut Observed, id: &str) -> Moved {
     let mut moved = Moved::default();
     for side in Side::BOTH {
         for route in &mut observed.sides.of_mut(side).routes {
-            if route.migrates() && route.was_brought_by(id, names.of(side.other())) {
+            if route.was_brought_by(id, names.of(side.other())) {
                 route.is_settled = true;
                 let urls = route.references.urls.clone();
                 moved = moved.and(match side {

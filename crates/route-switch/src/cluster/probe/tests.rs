@@ -81,7 +81,7 @@ fn a_route_that_shares_host_and_path_with_another_one_has_a_rival() {
 }
 
 #[test]
-fn bug_j_route_that_is_going_is_no_rival_of_itself() {
+fn route_that_is_going_is_no_rival_of_itself() {
     let gone = with(ingress("www"), &["metadata", "deletionTimestamp"], "2026-01-01T00:00:00Z");
     let mut observed = observed(&[], &[gone, ingress("www")]);
     observed.sides.active.routes[0].is_settled = true;

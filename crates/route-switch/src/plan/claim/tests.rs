@@ -78,7 +78,7 @@ fn settled_routes_are_those_that_this_switch_has_brought() {
         [arrived("a", Side::Standby), ingress("b"), brought("c", Side::Standby, "earlier"), unlabelled, from_elsewhere];
     let mut observed = observed(&standby, &[arrived("f", Side::Active), ingress("g")]);
     let moved = settle(&mut observed, SWITCH);
-    assert_eq!(moved.to_standby, ["http://a.example.com"]);
+    assert_eq!(moved.to_standby, ["http://a.example.com", "http://d.example.com"]);
     assert_eq!(moved.to_active, ["http://f.example.com"]);
     let left = [("b", Side::Standby), ("c", Side::Standby), ("e", Side::Standby), ("g", Side::Active)];
     assert_eq!(movers(&observed), left);
@@ -365,14 +365,14 @@ proptest! {
     }
 }
 
-mod bugs {
+mod corners {
     use super::*;
     use crate::fixtures::served_from;
     use crate::plan::observed::SecretThere;
     use lagoon_task::cluster::Metadata;
 
     #[test]
-    fn bug_a_offline_route_without_label_is_planned() {
+    fn offline_route_without_label_is_planned() {
         let mut gone = entry("www", Side::Active);
         // It was amended: somebody removed the label after planning, and it moved as it was.
         gone.manifest = RawValue::from_string(staying(ingress("www")).to_string()).unwrap();
@@ -383,7 +383,7 @@ mod bugs {
     }
 
     #[test]
-    fn bug_b_missing_namespace_drops_nothing() {
+    fn missing_namespace_drops_nothing() {
         let mut observed = observed(&[], &[]);
         observed.sides.active.missing = Some("it is being deleted");
         let begun = resume(&mut observed, &head(2, &[]), book(&[WWW, ("api", Side::Standby)]));
@@ -392,7 +392,7 @@ mod bugs {
     }
 
     #[test]
-    fn bug_c_unseen_kind_drops_nothing() {
+    fn unseen_kind_drops_nothing() {
         let mut observed = observed(&[], &[]);
         observed.sides.active.unseen = vec!["HTTPRoute".to_owned()];
         let routes = vec![RouteEntry { kind: "HTTPRoute".to_owned(), ..entry("www", Side::Active) }];
@@ -402,7 +402,7 @@ mod bugs {
     }
 
     #[test]
-    fn bug_d_unknown_kind_in_gap_is_kept_or_a_problem() {
+    fn unknown_kind_in_gap_is_kept_or_a_problem() {
         let mut observed = observed(&[], &[]);
         let routes = vec![RouteEntry { kind: "TLSRoute".to_owned(), ..entry("www", Side::Active) }];
         let begun = resume(&mut observed, &head(2, &[0]), Book { routes, ..Book::default() });
@@ -410,27 +410,27 @@ mod bugs {
     }
 
     #[test]
-    fn bug_e_note_of_new_route_is_escaped() {
+    fn note_of_new_route_is_escaped() {
         let odd = with(ingress("x"), &["metadata", "name"], "w\u{1b}w");
         let (_, begun) = resume_one(&[odd], &[], &head(2, &[]));
         assert!(begun.notes.iter().all(|note| !note.contains('\u{1b}')), "{:?}", begun.notes);
     }
 
     #[test]
-    fn bug_f_arrived_copy_without_label_is_not_deleted() {
+    fn arrived_copy_without_label_is_not_deleted() {
         let copy = with(arrived("www", Side::Standby), &["metadata", "labels", labels::MIGRATE], "false");
         let (_, begun) = resume_one(&[copy], &[], &head(2, &[]));
         assert!(!begun.notes.concat().contains("deleted"), "{:?}", begun.notes);
     }
 
     #[test]
-    fn bug_g_unlabelled_route_at_home_with_arrived_copy_is_kept() {
+    fn unlabelled_route_at_home_with_arrived_copy_is_kept() {
         let (_, begun) = resume_one(&[arrived("www", Side::Standby)], &[staying(ingress("www"))], &head(2, &[]));
         assert_eq!(of(&begun.all), [WWW]);
     }
 
     #[test]
-    fn bug_h_build_is_no_problem_where_nothing_moves() {
+    fn build_is_no_problem_where_nothing_moves() {
         let mut observed = observed(&[staying(ingress("www"))], &[arrived("api", Side::Active)]);
         settle(&mut observed, SWITCH);
         observed.sides.active.builds = vec!["lagoon-build-1".to_owned()];
@@ -438,7 +438,7 @@ mod bugs {
     }
 
     #[test]
-    fn bug_i_certificate_of_the_same_words_is_no_other_user() {
+    fn certificate_of_the_same_words_is_no_other_user() {
         let object = serde_json::json!({
             "kind": "Certificate", "metadata": { "name": "site", "uid": "u" }, "spec": { "secretName": "tls" },
         });

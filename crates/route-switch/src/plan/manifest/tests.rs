@@ -325,7 +325,7 @@ fn annotations_that_name_the_old_namespace_name_the_new_one() {
 }
 
 #[test]
-fn bug_l_secret_that_version_1_kept_is_found() {
+fn secret_that_version_1_kept_is_found() {
     // Version 1 named it by its kind and name: stand_in_name(SWITCH, "Secret", "www-tls").
     assert_eq!(kept_name(SWITCH, "www-tls"), "activestandby-0mzvq8k2p-a1b2c-26c8db5ee802fa4a");
 }

@@ -1,0 +1,208 @@
+//! Two runs at one pair of namespaces: one writes, the other has changed nothing. A run that was stopped and has been taken
+//! over writes nothing more.
+
+use http::Method;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use lagoon_task_testing::{Fault, FaultProxy, Passing, Running, built, first, ingress};
+use route_switch::journal::{Book, Head, Holder, RouteEntry, State, pack};
+use route_switch::side::Side;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::evidence::writes;
+use switch_testing::{INGRESSES, Shop, control_plane, host};
+
+const LEASES: &str = "coordination.k8s.io/v1/leases";
+
+fn creates_route(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
+}
+
+/// Starts a switch of which the first request that is `wanted` is held before it is sent; answers when it is held.
+async fn held<'bench>(shop: &Shop<'bench>, wanted: fn(&Passing) -> bool) -> (FaultProxy, Running<'bench>) {
+    let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::RequestHeld, wanted)).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    (proxy, running)
+}
+
+async fn no_lease_is_left(shop: &Shop<'_>) {
+    for namespace in [&shop.standby, &shop.active] {
+        assert_eq!(shop.names(namespace, LEASES).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn opposite_runs_at_once_do_not_tangle_a_site() {
+    let shop = Shop::with_routes(control_plane().await, "opposite").await;
+    let (proxy, first) = held(&shop, creates_route).await;
+    let opposite = shop.switch_back().await;
+    assert_eq!(opposite.exit_code, Some(1), "{}", opposite.log);
+    let says = format!(
+        "Another run of this switch is under way: Pod \"{}\" in namespace \"{}\" has held the lock since ",
+        first.pod_name(),
+        shop.standby
+    );
+    assert!(opposite.log.contains(&says), "{}", opposite.log);
+    assert!(writes(&opposite).is_empty(), "{:#?}", writes(&opposite));
+    proxy.release();
+    let finished = first.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched("after both").await;
+    no_lease_is_left(&shop).await;
+}
+
+#[tokio::test]
+async fn run_that_was_stopped_and_taken_over_writes_nothing_more() {
+    let shop = Shop::with_routes(control_plane().await, "fenced").await;
+    let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::AnswerHeld, creates_route)).await.unwrap();
+    let stopped = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    stopped.signal("STOP").await.unwrap();
+    // As when its node is lost and its pod is said to have failed.
+    let pods: Api<Pod> = Api::namespaced(shop.site.client(), &shop.standby);
+    let failed = Patch::Merge(json!({ "status": { "phase": "Failed" } }));
+    pods.patch_status(&stopped.pod_name(), &PatchParams::default(), &failed).await.unwrap();
+    let second = shop.switch().await;
+    assert_eq!(second.exit_code, Some(0), "{}", second.log);
+    let third = shop.switch_back().await;
+    assert_eq!(third.exit_code, Some(0), "{}", third.log);
+    let content = shop.content().await;
+    stopped.signal("CONT").await.unwrap();
+    proxy.release();
+    let finished = stopped.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("This run has lost the lock on the two environments"), "{}", finished.log);
+    assert_eq!(shop.content().await, content, "{}", finished.log);
+}
+
+#[tokio::test]
+async fn lock_of_who_cannot_be_looked_up_is_told_with_what_to_do() {
+    let shop = Shop::with_routes(control_plane().await, "forged").await;
+    let leases: Api<Lease> = Api::namespaced(shop.site.client(), &shop.active);
+    let cases = [
+        ("kubectl", Some("delete Lease \"activestandby-switch\" in namespace \"forged-main\"")),
+        ("Pod/elsewhere/task-1/uid/run", Some("delete Lease \"activestandby-switch\" in namespace \"forged-main\"")),
+        // It is not there.
+        ("Pod/forged-develop/task-1/uid/run", None),
+    ];
+    for (holder, advice) in cases {
+        let lease = json!({ "metadata": { "name": "activestandby-switch" }, "spec": { "holderIdentity": holder } });
+        leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+        let finished = shop.switch().await;
+        match advice {
+            Some(advice) => {
+                assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+                assert!(finished.log.contains(advice), "{}", finished.log);
+                assert!(writes(&finished).is_empty(), "{:#?}", writes(&finished));
+                leases.delete("activestandby-switch", &DeleteParams::default()).await.unwrap();
+            }
+            None => assert_eq!(finished.exit_code, Some(0), "{}", finished.log),
+        }
+    }
+    shop.assert_switched("the holder has ended").await;
+}
+
+#[tokio::test]
+async fn started_hostmigration_without_a_controller_blocks_with_advice() {
+    let shop = Shop::with_routes(control_plane().await, "orphan").await;
+    let leases: Api<Lease> = Api::namespaced(shop.site.client(), &shop.standby);
+    shop.control_plane.apply(include_str!("../../crds/hostmigrations.yaml")).await.unwrap();
+    let migration = json!({
+        "apiVersion": "dioscuri.amazee.io/v1",
+        "kind": "HostMigration",
+        "metadata": { "name": "host-migration-1" },
+        "spec": { "destinationNamespace": shop.active },
+        "status": { "conditions": [
+            { "type": "started", "status": "True", "condition": "", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+        ] },
+    });
+    shop.add(&shop.standby, vec![migration]).await;
+    let holder = format!("HostMigration/{}/host-migration-1//run", shop.standby);
+    let lease = json!({ "metadata": { "name": "activestandby-switch" }, "spec": { "holderIdentity": holder } });
+    leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("because no controller carries it out"), "{}", finished.log);
+}
+
+/// A journal in `namespace` of an unfinished switch of `route`, as the first version of this program left it.
+async fn leave_unfinished(shop: &Shop<'_>, namespace: &str, other: &str, route: &Value, home: Side) {
+    let head = Head {
+        version: 1,
+        switch_id: "0mvd0c9f1-abcde".to_owned(),
+        state: State::Moving,
+        holder: Holder { kind: "Pod".to_owned(), name: "long-gone".to_owned(), uid: String::new() },
+        standby_namespace: namespace.to_owned(),
+        active_namespace: other.to_owned(),
+        parts: Vec::new(),
+        routes: None,
+        gaps: std::collections::BTreeSet::new(),
+        ended: None,
+    };
+    let entry = RouteEntry {
+        kind: "Ingress".to_owned(),
+        home,
+        name: route["metadata"]["name"].as_str().unwrap().to_owned(),
+        may_overlap: false,
+        urls: vec![format!("http://{}", route["spec"]["rules"][0]["host"].as_str().unwrap())],
+        secrets: std::collections::BTreeSet::new(),
+        acceptances: Vec::new(),
+        uid: "gone".to_owned(),
+        resource_version: "1".to_owned(),
+        manifest: RawValue::from_string(route.to_string()).unwrap(),
+    };
+    let book = Book { routes: vec![entry], ..Book::default() };
+    let packed = pack(&book, 900_000).unwrap().concat();
+    let map = ConfigMap {
+        metadata: serde_json::from_value(json!({ "name": "activestandby-journal" })).unwrap(),
+        data: Some([("journal.json".to_owned(), serde_json::to_string(&head).unwrap())].into()),
+        binary_data: Some([("book.json.gz".to_owned(), k8s_openapi::ByteString(packed))].into()),
+        ..ConfigMap::default()
+    };
+    let maps: Api<ConfigMap> = Api::namespaced(shop.site.client(), namespace);
+    maps.create(&PostParams::default(), &map).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_unfinished_journals_with_every_host_offline_are_no_deadlock() {
+    let shop = Shop::empty(control_plane().await, "deadlock").await;
+    let route = |name: &str| ingress(name, &host("deadlock", name), "web", None);
+    // Each switch had deleted the other's route.
+    leave_unfinished(&shop, &shop.standby, &shop.active, &route("www"), Side::Active).await;
+    leave_unfinished(&shop, &shop.active, &shop.standby, &route("standby"), Side::Active).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"], "{}", finished.log);
+    let back = shop.switch_back().await;
+    assert_eq!(back.exit_code, Some(0), "{}", back.log);
+}
+
+#[tokio::test]
+async fn many_pairs_of_opposite_runs_end_whole() {
+    let shop = Shop::with_routes(control_plane().await, "pairs").await;
+    let before = shop.content().await.len();
+    shop.site.launcher.allow_switch(&shop.site.active, &shop.site.standby).await.unwrap();
+    for number in 0..6 {
+        let forth = shop.launch().await;
+        let payload = json!({
+            "productionEnvironment": "develop",
+            "standbyEnvironment": "main",
+            "sourceNamespace": shop.active,
+            "destinationNamespace": shop.standby,
+        });
+        let task = shop.site.launcher.task(&shop.site.active, built("activestandby").unwrap()).payload(&payload);
+        let back = task.launch().await.unwrap();
+        let (forth, back) = (forth.finish().await.unwrap(), back.finish().await.unwrap());
+        let logs = format!("pair {number}\n{}\n{}", forth.log, back.log);
+        assert!(forth.exit_code == Some(0) || back.exit_code == Some(0), "{logs}");
+        for lost in [&forth, &back].into_iter().filter(|finished| finished.exit_code != Some(0)) {
+            assert!(lost.log.contains("Another run of this switch is under way"), "{logs}");
+        }
+        shop.assert_all_live(&logs).await;
+        assert_eq!(shop.content().await.len(), before, "{logs}");
+    }
+}
