@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use crate::cluster::observe::Looking;
+use crate::cluster::observe::{Groups, Looking};
 use crate::cluster::{holder, probe};
 use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
 use crate::lock::{Lock, LockError};
@@ -56,6 +56,7 @@ pub struct Planned<'a> {
     problems: Vec<Problem>,
     /// The unfinished journal of a switch the other way, which this one ends.
     other: Option<Journal<'a>>,
+    groups: Groups,
 }
 
 impl Planned<'_> {
@@ -122,7 +123,7 @@ impl<'a> Switch<'a> {
             Some(other) => other.book().await.map_err(still_unended)?,
             None => Book::default(),
         };
-        let (mut observed, groups) = looking.observe().await?;
+        let (mut observed, groups) = looking.observe(self.lock.is_some()).await?;
         match (&own, book) {
             (Some(own), Some(book)) => {
                 let known = book.clone();
@@ -137,12 +138,13 @@ impl<'a> Switch<'a> {
             _ => {}
         }
         looking.look_closer(&mut observed, &groups).await?;
-        self.plan(observed, own, begun, ended, other).await
+        self.plan(observed, groups, own, begun, ended, other).await
     }
 
     async fn plan(
         &'a self,
         observed: Observed,
+        groups: Groups,
         own: Option<Journal<'a>>,
         begun: Option<Begun>,
         ended: Option<Moved>,
@@ -184,7 +186,7 @@ impl<'a> Switch<'a> {
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
-        let planned = Planned { head, book, notes, places, previous: own, is_begun, problems, other };
+        let planned = Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups };
         Ok(Ready::Planned(Box::new(planned)))
     }
 
@@ -315,7 +317,7 @@ impl<'a> Switch<'a> {
             return Err(SwitchError::Stopped);
         }
         let journal = Journal::begin(&self.cluster, planned.head, &planned.book, planned.previous).await?;
-        let moves = self.moves(journal, planned.book);
+        let moves = self.moves(journal, planned.book, planned.groups);
         if let Err(error) = moves.copy_companions().await {
             return Err(abandon(moves, SwitchError::Undone { cause: Box::new(error) }).await);
         }
@@ -327,11 +329,11 @@ impl<'a> Switch<'a> {
 
     async fn go_on(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let Planned { head, book, previous, problems, other, .. } = planned;
+        let Planned { head, book, previous, problems, other, groups, .. } = planned;
         let Some(mut journal) = previous else { return Err(SwitchError::Stopped) };
         journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
         journal.write_book(&book).await.map_err(still_unended)?;
-        let moves = self.moves(journal, book);
+        let moves = self.moves(journal, book, groups);
         let places = match moves.look().await {
             Ok((places, _)) => places,
             Err(error) => return Err(held(&moves, error.into()).await),
@@ -345,7 +347,7 @@ impl<'a> Switch<'a> {
         }
     }
 
-    fn moves(&'a self, journal: Journal<'a>, book: Book) -> Moves<'a> {
+    fn moves(&'a self, journal: Journal<'a>, book: Book, groups: Groups) -> Moves<'a> {
         let gaps = journal.head.gaps.clone();
         Moves {
             looking: self.looking(),
@@ -355,6 +357,7 @@ impl<'a> Switch<'a> {
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
             gaps: crate::moves::Gaps::new(gaps),
+            groups,
         }
     }
 
@@ -372,6 +375,7 @@ impl<'a> Switch<'a> {
             let (now, routes) = moves.look().await.map_err(|error| not_ended(error.into()))?;
             places = now;
             if unsettled(&moves, &places, Goal::Switched).is_empty() {
+                moves.label_as_moved(&routes).await.map_err(not_ended)?;
                 moves.clean_up(&routes).await.map_err(not_ended)?;
                 if let Some(other) = other {
                     other.remove().await.map_err(|error| not_ended(error.into()))?;

@@ -97,9 +97,7 @@ impl SwitchError {
         match self {
             Self::Look(error)
             | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error)))
-            | Self::Lock(LockError::Cluster(error) | LockError::Sure(SureError::Cluster(error))) => {
-                error.cause().may_pass()
-            }
+            | Self::Lock(LockError::Cluster(error)) => error.cause().may_pass(),
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
             Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
             Self::Lock(_)
@@ -125,7 +123,7 @@ fn not_taken(error: &LockError) -> String {
             format!("Another run of this switch may be under way: {error}"),
             format!("If no switch of these environments runs, delete {lease}, then run the task again."),
         ),
-        _ => (format!("The switch could not begin. {error}"), AGAIN.to_owned()),
+        LockError::Cluster(_) => (format!("The switch could not begin. {error}"), AGAIN.to_owned()),
     };
     format!("{what}. {NOTHING} {advice}")
 }

@@ -4,7 +4,7 @@
 pub const MIGRATE: &str = "activestandby.lagoon.sh/migrate";
 /// The same in older sites; a switch replaces it by [`MIGRATE`].
 pub const LEGACY_MIGRATE: &str = "dioscuri.amazee.io/migrate";
-/// `false` on a route that has been moved; upstream's image sets it to `true` meanwhile.
+/// `true` on a route that is being moved, `false` on one that has been.
 pub const MIGRATING: &str = "activestandby.lagoon.sh/migrating";
 /// The namespace that a moved route came from.
 pub const MIGRATED_FROM: &str = "activestandby.lagoon.sh/migrated-from";

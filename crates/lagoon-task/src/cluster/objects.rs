@@ -1,7 +1,10 @@
 //! Objects of any kind as JSON, so that no field is lost that this program does not know.
 
 use kube::Resource;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GetParams, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GetParams, Patch, PatchParams, PostParams, Preconditions,
+    PropagationPolicy,
+};
 use kube::core::Request;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -251,6 +254,20 @@ impl Objects<'_> {
         let name = Metadata::of(object).name;
         let request = self.path().replace(&name, &PostParams::default(), object.to_string().into_bytes());
         self.change(request).await.map_err(|cause| ClusterError::Change { object: self.name(&name), cause })
+    }
+
+    /// Merges `patch` into an object. A `metadata.uid` in it has another object of the same name left alone.
+    ///
+    /// ```no_run
+    /// # use lagoon_task::{ClusterError, Objects};
+    /// # async fn example(ingresses: &Objects<'_>) -> Result<(), ClusterError> {
+    /// let patch = serde_json::json!({ "metadata": { "labels": { "example.com/seen": "yes" } } });
+    /// ingresses.merge("www", &patch).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn merge(&self, name: &str, patch: &Value) -> Result<Value, ClusterError> {
+        let request = self.path().patch(name, &PatchParams::default(), &Patch::Merge(patch));
+        self.change(request).await.map_err(|cause| ClusterError::Change { object: self.name(name), cause })
     }
 
     /// Deletes an object, if it is still the very one that `seen` is of, unchanged. Objects that it owns are left to

@@ -22,6 +22,9 @@ use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, O
 
 const ISSUED_BY_CERT_MANAGER: &str = "cert-manager.io/certificate-name";
 
+/// So many Secrets are asked for one by one.
+const FEW_NAMES: usize = 2;
+
 /// Both namespaces, and how to get at them.
 #[derive(Clone, Copy)]
 pub(crate) struct Looking<'a> {
@@ -36,8 +39,11 @@ impl<'a> Looking<'a> {
     /// Which routes there are, and the API groups that the cluster has. What the routes need [`look_closer`] adds.
     ///
     /// [`look_closer`]: Self::look_closer
-    pub(crate) async fn observe(&self) -> Result<(Observed, Groups), ClusterError> {
-        let (groups, missing) = try_join(self.groups(), self.missing()).await?;
+    ///
+    /// Who has taken the lock in a namespace need not ask whether it is there.
+    pub(crate) async fn observe(&self, is_locked: bool) -> Result<(Observed, Groups), ClusterError> {
+        let missing = async { if is_locked { Ok(None) } else { self.missing().await } };
+        let (groups, missing) = try_join(self.groups(), missing).await?;
         if let Some(missing) = missing {
             let mut observed = Observed::default();
             observed.sides.standby.name.clone_from(&self.names.standby);
@@ -145,7 +151,7 @@ impl<'a> Looking<'a> {
             .map(|((home, _), _)| home.other())
             .collect();
         for side in differing {
-            observed.sides.of_mut(side).users = self.secret_users(side, false).await?;
+            observed.sides.of_mut(side).users = self.secret_users(side, groups, false).await?;
         }
         observed.sides.standby.ready = standby;
         observed.sides.active.ready = active;
@@ -181,20 +187,20 @@ impl<'a> Looking<'a> {
         &self,
         sides: &Sides<Namespace>,
     ) -> Result<BTreeMap<(Side, String), SecretThere>, ClusterError> {
-        let wanted: Vec<(Side, String)> = Side::BOTH
-            .into_iter()
-            .flat_map(|home| named_secrets(sides.of(home)).into_iter().map(move |name| (home, name)))
-            .collect();
-        let found = stream::iter(wanted)
-            .map(|(home, name)| async move { Ok((self.destination(home, &name).await?, (home, name))) })
+        let mut there = Vec::new();
+        for home in Side::BOTH {
+            let present = self.present_secrets(home.other(), named_secrets(sides.of(home))).await?;
+            there.extend(present.into_iter().map(|secret| (home, secret)));
+        }
+        let found = stream::iter(there)
+            .map(|(home, secret)| async move { Ok((self.destination(home, &secret).await?, (home, secret.name))) })
             .buffer_unordered(CONCURRENT);
         found.try_filter_map(|(there, key)| async move { Ok(there.map(|there| (key, there))) }).try_collect().await
     }
 
-    /// First only whether there is one: most often there is none.
-    async fn destination(&self, home: Side, name: &str) -> Result<Option<SecretThere>, ClusterError> {
-        let there = self.secrets(home.other());
-        let Some(metadata) = there.get_metadata(name).await? else { return Ok(None) };
+    /// What the content of a Secret is that is where one of its name goes.
+    async fn destination(&self, home: Side, metadata: &Metadata) -> Result<Option<SecretThere>, ClusterError> {
+        let (there, name) = (self.secrets(home.other()), &metadata.name);
         if metadata.deletion_timestamp.is_some() {
             return Ok(None);
         }
@@ -204,7 +210,7 @@ impl<'a> Looking<'a> {
         Ok(Some(SecretThere {
             same,
             issued: metadata.annotations.contains_key(ISSUED_BY_CERT_MANAGER),
-            uid: metadata.uid,
+            uid: metadata.uid.clone(),
         }))
     }
 
@@ -214,7 +220,12 @@ impl<'a> Looking<'a> {
 
     /// Who uses which Secret on this side, but for its routes, and with its Certificates or without. What the deployer may
     /// not see is none of its business.
-    pub(crate) async fn secret_users(&self, side: Side, certificates_too: bool) -> Result<SecretUsers, ClusterError> {
+    pub(crate) async fn secret_users(
+        &self,
+        side: Side,
+        groups: &Groups,
+        certificates_too: bool,
+    ) -> Result<SecretUsers, ClusterError> {
         let accounts = self.cluster.objects(&ApiResource::erase::<v1::ServiceAccount>(&()), self.names.of(side));
         let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
         let certificates = self.cluster.objects(&certificate(), self.names.of(side));
@@ -225,7 +236,12 @@ impl<'a> Looking<'a> {
             ("Certificate", certificates),
         ];
         let mut found = SecretUsers::new();
-        for (kind, objects) in kinds.into_iter().filter(|(kind, _)| certificates_too || *kind != "Certificate") {
+        let is_asked = |kind: &str| match kind {
+            "Gateway" => groups.contains(GATEWAY_API),
+            "Certificate" => certificates_too && groups.contains(CERT_MANAGER),
+            _ => true,
+        };
+        for (kind, objects) in kinds.into_iter().filter(|(kind, _)| is_asked(kind)) {
             let listed = objects.list(|object| {
                 let mut users = SecretUsers::new();
                 if kind != "Pod" || users::is_running(&object) {
@@ -276,7 +292,10 @@ impl<'a> Looking<'a> {
         for (kind, names) in named {
             let there = match kind {
                 BesideKind::Service => continue,
-                BesideKind::Secret => self.present_secrets(side, names).await,
+                BesideKind::Secret => {
+                    let present = self.present_secrets(side, names).await;
+                    present.map(|present| present.into_iter().map(|secret| secret.name).collect())
+                }
                 BesideKind::ConfigMap => {
                     let config_maps = ApiResource::erase::<v1::ConfigMap>(&());
                     self.names_of(&self.cluster.objects(&config_maps, self.names.of(side))).await
@@ -288,12 +307,20 @@ impl<'a> Looking<'a> {
         Ok(found)
     }
 
-    async fn present_secrets(&self, side: Side, names: BTreeSet<String>) -> Result<BTreeSet<String>, ClusterError> {
+    /// Which of the Secrets of these names are on this side. Their contents are not sent. For many names one list is asked
+    /// for, where the rights allow it: those of the controller do not.
+    async fn present_secrets(&self, side: Side, names: BTreeSet<String>) -> Result<Vec<Metadata>, ClusterError> {
         let secrets = &self.secrets(side);
+        if names.len() > FEW_NAMES
+            && let Some(mut all) = allowed(secrets.list_metadata().await)?
+        {
+            all.retain(|secret| names.contains(&secret.name));
+            return Ok(all);
+        }
         let found = stream::iter(names)
-            .map(|name| async move { Ok(secrets.get_metadata(&name).await?.map(|_| name)) })
+            .map(|name| async move { secrets.get_metadata(&name).await })
             .buffer_unordered(CONCURRENT);
-        found.try_filter_map(|name| async move { Ok(name) }).try_collect().await
+        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
     async fn middlewares(&self, side: Side, groups: &Groups) -> Result<BTreeSet<String>, ClusterError> {
@@ -378,6 +405,7 @@ fn kinds(groups: &Groups) -> impl Iterator<Item = &'static dyn RouteKind> {
 }
 
 const CERT_MANAGER: &str = "cert-manager.io";
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// cert-manager's Certificate.
 pub(crate) fn certificate() -> ApiResource {
@@ -385,7 +413,7 @@ pub(crate) fn certificate() -> ApiResource {
 }
 
 fn gateway_api(version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("gateway.networking.k8s.io", version, kind), plural)
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GATEWAY_API, version, kind), plural)
 }
 
 /// `None` for what the deployer may not see.

@@ -127,7 +127,8 @@ async fn ask(looking: Looking<'_>, switch: &str, route: &RouteEntry) -> Result<A
     }
 }
 
-fn is_refusal(cause: &Cause) -> bool {
+/// Whether the cluster refuses something for a reason of its own, which does not pass by itself.
+pub(crate) fn is_refusal(cause: &Cause) -> bool {
     matches!(cause, Cause::Denied(_) | Cause::Invalid { .. } | Cause::Forbidden(_))
 }
 

@@ -80,11 +80,6 @@ fn each_error_says_whether_anything_has_changed_and_what_to_do() {
              read: somebody else changed it at the same time. Nothing has changed. Running the task again is safe.",
         ),
         (
-            SwitchError::Lock(LockError::Sure(SureError::Changed { object: object() })),
-            "The switch could not begin. The lock of the switch: Ingress \"www\" in namespace \"shop-main\" was changed by \
-             somebody else meanwhile. Nothing has changed. Running the task again is safe.",
-        ),
-        (
             held(&holder()),
             "Another run of this switch is under way: Pod \"task-1\" in namespace \"shop-standby\" has held the lock since \
              2026-01-01T00:00:00.000000Z. Nothing has changed. Wait until that one has ended; if the switch is not done by \
@@ -187,8 +182,6 @@ fn an_error_may_pass_if_the_same_switch_may_go_on_without_anyone_doing_anything(
         (unknown(), true),
         (SwitchError::Lock(LockError::Cluster(cluster(lost()))), true),
         (SwitchError::Lock(LockError::Cluster(cluster(Cause::Unauthorized))), false),
-        (SwitchError::Lock(LockError::Sure(SureError::Cluster(cluster(lost())))), true),
-        (SwitchError::Lock(LockError::Sure(SureError::Cluster(cluster(Cause::Unauthorized)))), false),
         (SwitchError::LockLost(Box::new(SwitchError::Stopped)), true),
         (SwitchError::Stopped, true),
         (SwitchError::Prepared(why().into()), true),

@@ -9,16 +9,15 @@ mod identity;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::join;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ApiResource;
 use serde_json::Value;
 
-use crate::cluster::ensure::{self, SureError};
 use crate::cluster::holder;
 use crate::journal::Holder;
 use crate::side::{Side, Sides};
@@ -42,9 +41,6 @@ pub enum LockError {
     /// A request failed.
     #[error("The lock of the switch: {0}")]
     Cluster(#[from] ClusterError),
-    /// A Lease could not be created or removed.
-    #[error("The lock of the switch: {0}")]
-    Sure(#[from] SureError),
     /// Another run holds it.
     #[error("{holder} has held the lock since {since}")]
     Held {
@@ -70,6 +66,8 @@ pub(crate) struct Lock {
     cluster: Cluster,
     names: Sides<String>,
     run: Identity,
+    /// The Leases as this run has written them.
+    taken: Mutex<Sides<Option<Metadata>>>,
     confirmed: tokio::sync::Mutex<Option<Instant>>,
     is_doubted: AtomicBool,
     is_lost: AtomicBool,
@@ -87,37 +85,36 @@ enum Look {
 
 impl Lock {
     /// Takes the lock, or says who has it. `holder` is in the standby environment's namespace.
-    pub(crate) async fn take(cluster: &Cluster, names: &Sides<String>, mut holder: Holder) -> Result<Self, LockError> {
-        if holder.kind == "Pod" && holder.uid.is_empty() {
-            let pods = cluster.objects(&ApiResource::erase::<Pod>(&()), &names.standby);
-            holder.uid = pods.get_metadata(&holder.name).await?.map(|pod| pod.uid).unwrap_or_default();
-        }
+    pub(crate) async fn take(cluster: &Cluster, names: &Sides<String>, holder: Holder) -> Result<Self, LockError> {
         let chance = std::iter::repeat_with(fastrand::alphanumeric).take(12).collect();
         let run = Identity { namespace: names.standby.clone(), holder, run: chance };
         let lock = Self {
             cluster: cluster.clone(),
             names: names.clone(),
             run,
+            taken: Mutex::default(),
             confirmed: tokio::sync::Mutex::new(None),
             is_doubted: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
         };
         let mut order = Side::BOTH;
         order.sort_by_key(|side| names.of(*side));
-        let mut fenced = false;
+        let begun = Instant::now();
+        let mut is_fenced = false;
         for side in order {
             match lock.take_one(side).await {
-                Ok(taken_over) => fenced |= taken_over,
+                Ok(taken_over) => is_fenced |= taken_over,
                 Err(error) => {
                     lock.release().await;
                     return Err(error);
                 }
             }
         }
-        if fenced {
+        if is_fenced {
             // What was sent in the last moment before the other run learns that it has lost the lock has been sent by then.
             tokio::time::sleep(FRESH).await;
         }
+        *lock.confirmed.lock().await = Some(begun);
         Ok(lock)
     }
 
@@ -125,23 +122,28 @@ impl Lock {
     async fn take_one(&self, side: Side) -> Result<bool, LockError> {
         let leases = self.leases(side);
         let mut pauses = ATTEMPTS.start();
+        let (mut there, mut taken_over) = (None, false);
         loop {
-            let (there, taken_over) = match leases.get(NAME).await? {
-                Some(there) => {
-                    let taken_over = self.may_take_over(&there, &leases).await?;
-                    (Some(there), taken_over)
-                }
-                None => (None, false),
-            };
             let now = format!("{:.6}", Timestamp::now());
             let ours = lease(NAME, leases.namespace(), &self.run, &now, there.as_ref());
             let written = if there.is_some() { leases.replace(&ours).await } else { leases.create(&ours).await };
-            let Err(error) = written else { return Ok(taken_over) };
+            let error = match written {
+                Ok(written) => {
+                    *self.taken().of_mut(side) = Some(Metadata::of(&written));
+                    return Ok(taken_over);
+                }
+                Err(error) => error,
+            };
             let is_passing = matches!(error.cause(), Cause::Conflict | Cause::AlreadyExists | Cause::NotFound(_));
             // A lost answer shows in the next look.
             if !(is_passing || error.cause().may_pass()) || !pauses.pause().await {
                 return Err(error.into());
             }
+            there = leases.get(NAME).await?;
+            taken_over = match &there {
+                Some(there) => self.may_take_over(there, &leases).await?,
+                None => false,
+            };
         }
     }
 
@@ -178,14 +180,16 @@ impl Lock {
     /// Gives the lock back. What fails here is left: the next run sees that its holder has ended.
     pub(crate) async fn release(&self) {
         let release = |side| async move {
-            let leases = self.leases(side);
-            if let Ok(Some(there)) = leases.get(NAME).await
-                && is_held_by(&there, &self.run)
-            {
-                let _ = ensure::delete(&leases, &Metadata::of(&there)).await;
+            let taken = self.taken().of_mut(side).take();
+            if let Some(taken) = taken {
+                let _ = self.leases(side).delete(&taken).await;
             }
         };
         join(release(Side::Standby), release(Side::Active)).await;
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Sides<Option<Metadata>>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether another run has taken it over.

@@ -197,7 +197,7 @@ impl<'a> Moves<'a> {
             if originals.is_empty() {
                 continue;
             }
-            let users = self.looking.secret_users(home, true).await?;
+            let users = self.looking.secret_users(home, &self.groups, true).await?;
             originals.retain(|entry| {
                 let other = users.get(&entry.name).and_then(|users| users.first().cloned());
                 let user = route_using(home, &entry.name).or(other);

@@ -72,13 +72,14 @@ pub fn copied(object: &Value, namespace: &str, switch: &str) -> Value {
     object
 }
 
-/// A route in the other namespace, with the labels that it has once the switch is done: no later patch is needed.
+/// A route in the other namespace, with the labels that it has while the switch goes on.
 #[must_use]
 pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
     let mut object = copied(object, to, switch);
     follow(&mut object, from, to);
     label(&mut object, labels::MIGRATE, "true");
-    label(&mut object, labels::MIGRATING, "false");
+    // Until all have moved.
+    label(&mut object, labels::MIGRATING, "true");
     label(&mut object, labels::MIGRATED_FROM, from);
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.shift_remove(labels::LEGACY_MIGRATE);

@@ -37,6 +37,8 @@ pub struct Route {
     pub manifest: Option<Box<str>>,
     /// Whether a switch has dealt with it already, so that it stays where it is.
     pub is_settled: bool,
+    /// Whether it says that it is on its way.
+    pub is_migrating: bool,
     migrates: bool,
     switch: Option<Box<str>>,
     migrated_from: Option<Box<str>>,
@@ -72,6 +74,7 @@ impl Route {
             manifest: None,
             migrates: says(labels::MIGRATE, "true") || says(labels::LEGACY_MIGRATE, "true"),
             is_settled: false,
+            is_migrating: says(labels::MIGRATING, "true"),
             switch: labels.get(labels::SWITCH).map(|switch| switch.as_str().into()),
             migrated_from: labels.get(labels::MIGRATED_FROM).map(|namespace| namespace.as_str().into()),
             metadata,

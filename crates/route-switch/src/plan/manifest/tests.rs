@@ -60,7 +60,7 @@ fn what_the_server_sets_is_not_carried_and_everything_else_is() {
 }
 
 #[test]
-fn a_route_on_its_way_has_the_labels_that_it_has_once_the_switch_is_done() {
+fn route_on_its_way_says_so_in_its_labels() {
     let moved = moved(&as_the_server_shows_it(), STANDBY, ACTIVE, SWITCH);
     assert_eq!(
         moved["metadata"]["labels"],
@@ -68,7 +68,7 @@ fn a_route_on_its_way_has_the_labels_that_it_has_once_the_switch_is_done() {
             "activestandby.lagoon.sh/migrate": "true",
             "app": "shop",
             "activestandby.lagoon.sh/switch": SWITCH,
-            "activestandby.lagoon.sh/migrating": "false",
+            "activestandby.lagoon.sh/migrating": "true",
             "activestandby.lagoon.sh/migrated-from": STANDBY,
         })
     );
@@ -87,7 +87,7 @@ fn what_upstreams_image_leaves_on_a_route_is_replaced() {
     assert_eq!(
         moved["metadata"]["labels"],
         json!({
-            labels::MIGRATE: "true", labels::MIGRATING: "false", labels::MIGRATED_FROM: STANDBY, labels::SWITCH: SWITCH,
+            labels::MIGRATE: "true", labels::MIGRATING: "true", labels::MIGRATED_FROM: STANDBY, labels::SWITCH: SWITCH,
         })
     );
 }
@@ -178,7 +178,7 @@ fn kept_object_differs_by_a_label_that_a_switch_reads() {
     let changed = |label: &str, value: Value| with(sent.clone(), &["metadata", "labels", label], value);
     let cases = [
         (labels::MIGRATE, json!("false"), "changed"),
-        (labels::MIGRATING, json!("true"), "changed"),
+        (labels::MIGRATING, json!("false"), "changed"),
         (labels::MIGRATED_FROM, json!("elsewhere"), "changed"),
         (labels::SWITCH, json!(null), "dropped"),
         (labels::LEGACY_MIGRATE, json!("true"), "added"),
