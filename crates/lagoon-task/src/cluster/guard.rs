@@ -7,7 +7,7 @@ use http::Request;
 use kube::client::Body;
 use tower::BoxError;
 
-use crate::cluster::{Cause, Cluster};
+use crate::cluster::error::Cause;
 
 /// Is asked before each attempt of a request that changes something: a program that may write only while it holds a lock
 /// answers here whether it still does.
@@ -39,26 +39,7 @@ pub trait WriteGuard: Send + Sync {
 
 /// Marks a request that a guard is asked about.
 #[derive(Clone)]
-pub(super) struct Guarded(Arc<dyn WriteGuard>);
-
-impl Cluster {
-    /// The same cluster, with `guard` asked before each attempt to create, replace or delete one of its
-    /// [objects](Self::objects).
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use lagoon_task::Cluster;
-    /// use lagoon_task::cluster::WriteGuard;
-    ///
-    /// fn behind(cluster: &Cluster, lock: Arc<dyn WriteGuard>) -> Cluster {
-    ///     cluster.guarded(lock)
-    /// }
-    /// ```
-    #[must_use]
-    pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
-        Self { guard: Some(Guarded(guard)), ..self.clone() }
-    }
-}
+pub(super) struct Guarded(pub(super) Arc<dyn WriteGuard>);
 
 impl Guarded {
     pub(super) fn hear(&self, cause: &Cause) {

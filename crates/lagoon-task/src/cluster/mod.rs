@@ -196,6 +196,23 @@ impl Cluster {
         self.client.clone()
     }
 
+    /// The same cluster, with `guard` asked before each attempt to create, replace or delete one of its
+    /// [objects](Self::objects).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use lagoon_task::Cluster;
+    /// use lagoon_task::cluster::WriteGuard;
+    ///
+    /// fn behind(cluster: &Cluster, lock: Arc<dyn WriteGuard>) -> Cluster {
+    ///     cluster.guarded(lock)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
+        Self { guard: Some(guard::Guarded(guard)), ..self.clone() }
+    }
+
     /// Awaits `request` for at most two minutes and says in its error what was done to which object.
     ///
     /// ```no_run

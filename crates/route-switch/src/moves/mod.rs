@@ -1,5 +1,6 @@
 //! Carries out what the book says, in either direction: forward to switch, backward to undo.
 
+mod fallback;
 mod gaps;
 mod late_webhook;
 mod locations;
@@ -269,25 +270,6 @@ impl<'a> Moves<'a> {
             }
         });
         labels.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
-    }
-
-    /// Creates again on the standby side what is not there and may be offline, while the active side is closed: another
-    /// switch's end has taken away the rights there. Answers with what failed.
-    ///
-    /// A route that may overlap is never offline, so it needs nothing. If one is live on the active side after all the
-    /// cluster refuses it here, as its host is taken.
-    pub(crate) async fn hold(&self, places: &Places) -> Vec<MoveError> {
-        let mut errors = Vec::new();
-        let total = self.book().routes.len();
-        for number in 0..total {
-            let mut route = self.traveller(number, places);
-            let is_safe = route.entry.may_overlap || route.place.is_at(Side::Standby);
-            if route.entry.home == Side::Standby && !is_safe {
-                let held = self.create(&mut route, Side::Standby).await;
-                errors.extend(held.err().filter(|error| !relocate::is_host_taken(error)));
-            }
-        }
-        errors
     }
 }
 
