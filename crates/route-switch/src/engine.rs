@@ -1,9 +1,12 @@
 //! One switch from the first look to the last line of the journal.
 
+mod ending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use crate::cluster::observe::{Groups, Looking};
+use crate::cluster::kinds::Groups;
+use crate::cluster::observe::Looking;
 use crate::cluster::{holder, probe};
 use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
 use crate::lock::{Lock, LockError};
@@ -13,6 +16,7 @@ use crate::plan::observed::Observed;
 use crate::plan::{Problem, already_done, no_namespace, plan, table};
 use crate::side::{Side, Sides};
 use crate::{Caller, SwitchError};
+use ending::{abandon, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unfinished, unsettled};
 use lagoon_task::cluster::{Cause, Cluster};
 
 /// Routes that are not where they belong once all have been moved are moved again this often: somebody else is at work.
@@ -380,7 +384,8 @@ impl<'a> Switch<'a> {
                 if let Some(other) = other {
                     other.remove().await.map_err(|error| not_ended(error.into()))?;
                 }
-                return end(moves).await.map_err(not_ended);
+                let (urls, journal) = end(moves).await.map_err(not_ended)?;
+                return Ok(Carried { moved: urls, is_repeated: false, journal: Some(Box::new(journal)) });
             }
         }
         Err(told(&moves, MoveError::KeepsChanging, &places))
@@ -416,11 +421,6 @@ async fn why_not_taken(cluster: &Cluster, names: &Sides<String>, error: LockErro
     error.into()
 }
 
-/// What has moved once this switch is done.
-fn moved(head: &Head, book: &Book) -> Moved {
-    head.ended.clone().unwrap_or_default().and(book.moved())
-}
-
 /// Notes in the journal of a namespace, if a switch there is done, that its end has been recorded.
 pub async fn note_reported(cluster: &Cluster, namespace: &str) {
     if let Ok(Some(journal)) = journal::find(cluster, namespace).await {
@@ -434,120 +434,4 @@ async fn note(mut journal: Journal<'_>) {
         journal.head.state = State::Reported;
         let _ = journal.write_head().await;
     }
-}
-
-fn unfinished(head: &Head) -> SwitchError {
-    SwitchError::Unfinished {
-        standby: head.standby_namespace.clone(),
-        active: head.active_namespace.clone(),
-        holder: head.holder.clone(),
-    }
-}
-
-fn not_ended(cause: MoveError) -> SwitchError {
-    SwitchError::NotEnded { cause: Box::new(cause) }
-}
-
-/// The last line of the journal but one.
-async fn end(moves: Moves<'_>) -> Result<Carried<'_>, MoveError> {
-    let book = moves.book().clone();
-    let mut journal = moves.journal.into_inner();
-    let routes = moved(&journal.head, &book);
-    journal.head.gaps.clear();
-    journal.head.ended = None;
-    journal.head.state = State::Switched;
-    journal.head.routes = Some(routes.clone());
-    journal.write_head().await?;
-    Ok(Carried { moved: routes, is_repeated: false, journal: Some(Box::new(journal)) })
-}
-
-/// Takes back what was prepared, with all routes at home, and removes the journal.
-async fn abandon(moves: Moves<'_>, error: SwitchError) -> SwitchError {
-    let undone: Result<(), MoveError> = async {
-        moves.undo_companions().await?;
-        let mut journal = moves.journal.into_inner();
-        match journal.head.ended.take() {
-            // What had been switched before stays switched.
-            Some(ended) => {
-                journal.head.state = State::Switched;
-                journal.head.routes = Some(ended);
-                journal.head.gaps.clear();
-                Ok(journal.write_head().await?)
-            }
-            None => Ok(journal.remove().await?),
-        }
-    }
-    .await;
-    match undone {
-        Ok(()) | Err(MoveError::Journal(JournalError::Taken { .. })) => error,
-        Err(failed) => SwitchError::Prepared(Box::new(failed)),
-    }
-}
-
-/// The routes that are not where `goal` wants them.
-fn unsettled(moves: &Moves<'_>, places: &Places, goal: Goal) -> Vec<usize> {
-    let book = moves.book();
-    let routes = book.routes.iter().enumerate();
-    let unsettled = routes.filter(|(_, route)| !places.of(route, &moves.switch).is_settled_at(goal.side(route.home)));
-    unsettled.map(|(number, _)| number).collect()
-}
-
-/// An interrupted switch could not be gone on with.
-fn still_unended(error: JournalError) -> SwitchError {
-    unended(error.into(), Vec::new(), Vec::new())
-}
-
-fn unended(cause: MoveError, offline: Vec<String>, elsewhere: Vec<String>) -> SwitchError {
-    SwitchError::Unended { cause: Box::new(cause), offline, elsewhere, unseen: Vec::new() }
-}
-
-/// Says of every route where it is.
-fn told(moves: &Moves<'_>, cause: MoveError, places: &Places) -> SwitchError {
-    let (mut offline, mut elsewhere) = (Vec::new(), Vec::new());
-    for route in &moves.book().routes {
-        match whereabouts(moves, route, places) {
-            Some(sides) => elsewhere.push(format!("{} in {sides}", route.in_words())),
-            None => offline.push(route.in_words()),
-        }
-    }
-    unended(cause, offline, elsewhere)
-}
-
-/// The namespaces that the route is in.
-fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option<String> {
-    let place = places.of(route, &moves.switch);
-    let is_live = |side: &Side| place.is_at(*side);
-    let names: Vec<&str> = Side::BOTH.into_iter().filter(is_live).map(|side| moves.names().of(side).as_str()).collect();
-    (!names.is_empty()).then(|| names.join(" and "))
-}
-
-/// The active side cannot be looked at, because the rights there are gone: does what can be done on the own side.
-async fn held(moves: &Moves<'_>, cause: MoveError) -> SwitchError {
-    if let Ok(routes) = moves.look_at(Side::Standby).await {
-        let mut places = Places::default();
-        places.add(Side::Standby, &routes);
-        for error in moves.hold(&places).await {
-            moves.caller.say(&format!("Putting back: {error}."));
-        }
-    }
-    told_as_far_as_seen(moves, cause).await
-}
-
-/// Says what is seen in the namespaces that can be looked at.
-async fn told_as_far_as_seen(moves: &Moves<'_>, cause: MoveError) -> SwitchError {
-    let mut places = Places::default();
-    let mut unseen = Vec::new();
-    for side in Side::BOTH {
-        match moves.look_at(side).await {
-            Ok(routes) => places.add(side, &routes),
-            Err(_) => unseen.push(moves.names().of(side).clone()),
-        }
-    }
-    if unseen.is_empty() {
-        return told(moves, cause, &places);
-    }
-    let seen =
-        |route: &RouteEntry| whereabouts(moves, route, &places).map(|sides| format!("{} in {sides}", route.in_words()));
-    let elsewhere = moves.book().routes.iter().filter_map(seen).collect();
-    SwitchError::Unended { cause: Box::new(cause), offline: Vec::new(), elsewhere, unseen }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod ensure;
 pub(crate) mod holder;
+pub(crate) mod kinds;
 pub(crate) mod observe;
 pub(crate) mod owners;
 pub(crate) mod probe;
+mod secrets;

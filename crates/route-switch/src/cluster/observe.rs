@@ -4,26 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join, try_join3};
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::CONCURRENT;
 use crate::cluster::ensure;
-use crate::plan::certificates::named_secrets;
-use crate::plan::manifest::same_content;
-use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights, SecretThere, SecretUsers};
+use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
+use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights};
 use crate::plan::users;
-use crate::route::{BesideKind, KINDS, Route, RouteKind};
+use crate::route::{BesideKind, Route, RouteKind};
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
-
-const ISSUED_BY_CERT_MANAGER: &str = "cert-manager.io/certificate-name";
-
-/// So many Secrets are asked for one by one.
-const FEW_NAMES: usize = 2;
 
 /// Both namespaces, and how to get at them.
 #[derive(Clone, Copy)]
@@ -31,9 +23,6 @@ pub(crate) struct Looking<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) names: &'a Sides<String>,
 }
-
-/// The API groups that a cluster has.
-pub(crate) type Groups = BTreeSet<String>;
 
 impl<'a> Looking<'a> {
     /// Which routes there are, and the API groups that the cluster has. What the routes need [`look_closer`] adds.
@@ -182,78 +171,8 @@ impl<'a> Looking<'a> {
         allowed(listed.await.map(|services| services.into_iter().flatten().collect()))
     }
 
-    /// What is where the routes' Secrets go.
-    async fn destinations(
-        &self,
-        sides: &Sides<Namespace>,
-    ) -> Result<BTreeMap<(Side, String), SecretThere>, ClusterError> {
-        let mut there = Vec::new();
-        for home in Side::BOTH {
-            let present = self.present_secrets(home.other(), named_secrets(sides.of(home))).await?;
-            there.extend(present.into_iter().map(|secret| (home, secret)));
-        }
-        let found = stream::iter(there)
-            .map(|(home, secret)| async move { Ok((self.destination(home, &secret).await?, (home, secret.name))) })
-            .buffer_unordered(CONCURRENT);
-        found.try_filter_map(|(there, key)| async move { Ok(there.map(|there| (key, there))) }).try_collect().await
-    }
-
-    /// What the content of a Secret is that is where one of its name goes.
-    async fn destination(&self, home: Side, metadata: &Metadata) -> Result<Option<SecretThere>, ClusterError> {
-        let (there, name) = (self.secrets(home.other()), &metadata.name);
-        if metadata.deletion_timestamp.is_some() {
-            return Ok(None);
-        }
-        let here = self.secrets(home);
-        let (own, other) = try_join(here.get(name), there.get(name)).await?;
-        let same = own.zip(other).map(|(own, other)| same_content(&own, &other));
-        Ok(Some(SecretThere {
-            same,
-            issued: metadata.annotations.contains_key(ISSUED_BY_CERT_MANAGER),
-            uid: metadata.uid.clone(),
-        }))
-    }
-
-    fn pods(&self, side: Side) -> Objects<'a> {
+    pub(crate) fn pods(&self, side: Side) -> Objects<'a> {
         self.cluster.objects(&ApiResource::erase::<v1::Pod>(&()), self.names.of(side))
-    }
-
-    /// Who uses which Secret on this side, but for its routes, and with its Certificates or without. What the deployer may
-    /// not see is none of its business.
-    pub(crate) async fn secret_users(
-        &self,
-        side: Side,
-        groups: &Groups,
-        certificates_too: bool,
-    ) -> Result<SecretUsers, ClusterError> {
-        let accounts = self.cluster.objects(&ApiResource::erase::<v1::ServiceAccount>(&()), self.names.of(side));
-        let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
-        let certificates = self.cluster.objects(&certificate(), self.names.of(side));
-        let kinds = [
-            ("Pod", self.pods(side)),
-            ("ServiceAccount", accounts),
-            ("Gateway", gateways),
-            ("Certificate", certificates),
-        ];
-        let mut found = SecretUsers::new();
-        let is_asked = |kind: &str| match kind {
-            "Gateway" => groups.contains(GATEWAY_API),
-            "Certificate" => certificates_too && groups.contains(CERT_MANAGER),
-            _ => true,
-        };
-        for (kind, objects) in kinds.into_iter().filter(|(kind, _)| is_asked(kind)) {
-            let listed = objects.list(|object| {
-                let mut users = SecretUsers::new();
-                if kind != "Pod" || users::is_running(&object) {
-                    users::add(&mut users, kind, &object);
-                }
-                users
-            });
-            for (secret, users) in allowed(none_of_unknown(listed.await))?.into_iter().flatten().flatten() {
-                found.entry(secret).or_default().extend(users);
-            }
-        }
-        Ok(found)
     }
 
     pub(crate) fn secrets(&self, side: Side) -> Objects<'a> {
@@ -305,22 +224,6 @@ impl<'a> Looking<'a> {
             found.insert(kind, allowed(there)?);
         }
         Ok(found)
-    }
-
-    /// Which of the Secrets of these names are on this side. Their contents are not sent. For many names one list is asked
-    /// for, where the rights allow it: those of the controller do not.
-    async fn present_secrets(&self, side: Side, names: BTreeSet<String>) -> Result<Vec<Metadata>, ClusterError> {
-        let secrets = &self.secrets(side);
-        if names.len() > FEW_NAMES
-            && let Some(mut all) = allowed(secrets.list_metadata().await)?
-        {
-            all.retain(|secret| names.contains(&secret.name));
-            return Ok(all);
-        }
-        let found = stream::iter(names)
-            .map(|name| async move { secrets.get_metadata(&name).await })
-            .buffer_unordered(CONCURRENT);
-        found.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
     async fn middlewares(&self, side: Side, groups: &Groups) -> Result<BTreeSet<String>, ClusterError> {
@@ -396,40 +299,6 @@ impl<'a> Looking<'a> {
             }
         };
         Ok(Rights::of(&ensure::ask(ask).await?["status"]))
-    }
-}
-
-/// The kinds of routes that this cluster has.
-fn kinds(groups: &Groups) -> impl Iterator<Item = &'static dyn RouteKind> {
-    KINDS.into_iter().filter(|kind| kind.is_built_in() || groups.contains(&kind.resource().group))
-}
-
-const CERT_MANAGER: &str = "cert-manager.io";
-const GATEWAY_API: &str = "gateway.networking.k8s.io";
-
-/// cert-manager's Certificate.
-pub(crate) fn certificate() -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(CERT_MANAGER, "v1", "Certificate"), "certificates")
-}
-
-fn gateway_api(version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GATEWAY_API, version, kind), plural)
-}
-
-/// `None` for what the deployer may not see.
-pub(crate) fn allowed<T>(result: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Of a kind that the cluster does not know there are none: it may have a kind's API group and not the kind.
-pub(crate) fn none_of_unknown<T>(listed: Result<Vec<T>, ClusterError>) -> Result<Vec<T>, ClusterError> {
-    match listed {
-        Err(error) if *error.cause() == Cause::KindUnknown => Ok(Vec::new()),
-        other => other,
     }
 }
 

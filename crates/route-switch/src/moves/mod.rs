@@ -19,7 +19,8 @@ pub use locations::{Place, Places, belongs};
 pub(crate) use secrets::Copied;
 
 use crate::cluster::ensure::SureError;
-use crate::cluster::observe::{Groups, Looking};
+use crate::cluster::kinds::Groups;
+use crate::cluster::observe::Looking;
 use crate::cluster::probe::is_refusal;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use crate::plan::Problem;

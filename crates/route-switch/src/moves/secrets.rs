@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::CONCURRENT;
 use crate::cluster::ensure::{self, SureError, made_by};
-use crate::cluster::observe::{certificate, owners};
+use crate::cluster::kinds::certificate;
+use crate::cluster::observe::owners;
 use crate::cluster::owners as living;
 use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
