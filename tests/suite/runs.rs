@@ -155,7 +155,7 @@ async fn a_run_that_was_stopped_and_replaced_writes_nothing_more() {
     let fenced = fenced.finish().await.unwrap();
     assert_eq!(fenced.exit_code, Some(1), "{}", fenced.log);
     assert_eq!(shop.content().await, before, "{}", fenced.log);
-    assert!(fenced.log.contains("no longer holds the lock"), "{}", fenced.log);
+    assert!(fenced.log.contains("This run has lost the lock on the two environments"), "{}", fenced.log);
     shop.assert_all_live("after the lock was lost").await;
     assert_eq!(shop.switch().await.exit_code, Some(0));
     shop.assert_switched("by the next run").await;
