@@ -27,6 +27,8 @@ async fn show(shop: &Shop<'_>, dry_run: Value) -> Finished {
     let finished = run(shop, dry_run).await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(writes(&finished), Vec::<&Request>::new());
+    // A look takes no lock.
+    assert!(finished.requests.iter().all(|request| request.resource != "leases"), "{:#?}", finished.requests);
     assert_eq!(finished.annotation, None);
     assert_eq!(shop.content().await, before);
     assert_eq!(journals(shop).await, journals_before);
@@ -55,8 +57,11 @@ async fn a_dry_run_shows_each_route_and_what_is_worth_knowing_and_changes_nothin
              be idle, and Lagoon wakes it at the first request.\n\
              Dry run: the switch can be carried out. Nothing has changed.\n"
         );
-        // The cluster is asked about each route.
-        assert_eq!(finished.requests.iter().filter(|request| request.dry_run).count(), 5, "{:#?}", finished.requests);
+        // The cluster is asked about each route, whether it may be created there and deleted here.
+        for verb in ["create", "delete"] {
+            let asks = |request: &&Request| request.dry_run && request.verb == verb;
+            assert_eq!(finished.requests.iter().filter(asks).count(), 5, "{:#?}", finished.requests);
+        }
     }
 }
 

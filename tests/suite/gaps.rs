@@ -159,6 +159,34 @@ async fn a_cluster_that_takes_no_route_at_all_leaves_the_journal_and_the_next_ru
 }
 
 #[tokio::test]
+async fn a_cluster_that_takes_no_route_from_the_middle_on_loses_none_of_many() {
+    let shop = Shop::empty(control_plane().await, "takes-no-more").await;
+    let names: Vec<String> = (0..24).map(|number| format!("r{number:02}")).collect();
+    let routes = names.iter().map(|name| ingress(name, &format!("{name}.takes-no-more.example.com"), "web", None));
+    shop.add(&shop.standby, routes.collect()).await;
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    // More routes have moved by then than the journal names at once as those that may be offline.
+    let (mut creates, active) = (0, shop.active.clone());
+    let proxy = FaultProxy::start(control_plane().await, move |passing| {
+        creates += usize::from(is_create_in(passing, &active));
+        if is_create_in(passing, &active) && creates == 20 { Fault::RequestHeld } else { Fault::None }
+    });
+    let proxy = proxy.await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    guard.refuse_everything(Some("not today"));
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("OFFLINE at the moment"), "{}", finished.log);
+
+    guard.refuse_everything(None);
+    let again = shop.switch().await;
+    assert_eq!(again.exit_code, Some(0), "{}\n{}", finished.log, again.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, names, "{}\n{}", finished.log, again.log);
+}
+
+#[tokio::test]
 async fn a_host_that_an_older_route_has_too_is_told_before_a_route_is_deleted_for_good() {
     let shop = one_each("duplicate").await;
     let mut older = ingress("older", "www.duplicate.example.com", "web", None);

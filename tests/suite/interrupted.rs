@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use futures::{StreamExt, stream};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use lagoon_task_testing::{held_or_ended, until};
 use switch_testing::control_plane;
@@ -138,12 +138,15 @@ pub async fn nothing_is_lost(shop: &Shop<'_>, why: &str) {
     }
 }
 
-/// The book of the journal, or null.
+/// The book of the journal and the changes beside it, or null.
 pub async fn journal(shop: &Shop<'_>) -> Value {
     let maps = shop.list(&shop.standby, "v1/configmaps").await;
     let Some(map) = maps.iter().find(|map| map["metadata"]["name"] == "activestandby-journal") else {
         return Value::Null;
     };
     let Some(packed) = map["binaryData"]["book.json.gz"].as_str() else { return Value::Null };
-    serde_json::from_reader(GzDecoder::new(STANDARD.decode(packed).unwrap().as_slice())).unwrap()
+    let book: Value = serde_json::from_reader(GzDecoder::new(STANDARD.decode(packed).unwrap().as_slice())).unwrap();
+    let changes = maps.iter().filter_map(|map| map["data"]["change.json"].as_str());
+    let changes: Vec<Value> = changes.map(|change| serde_json::from_str(change).unwrap()).collect();
+    json!({ "book": book, "changes": changes })
 }

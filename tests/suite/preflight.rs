@@ -97,8 +97,8 @@ async fn reasons_of_different_kinds_are_told_at_once() {
              from going, and nothing is known to remove it. Ask your Lagoon administrator what it is for and to remove it \
              from the route.",
             "- Ingress \"www\" in namespace \"all-at-once-develop\": namespace \"all-at-once-main\" has a route of the same \
-             name that does not move (it lacks the label activestandby.lagoon.sh/migrate=true). Rename or delete one of the \
-             two, or label the other one so that they change places.",
+             name, Ingress \"www\". Rename one of the two (routes are best named after their hosts), or delete the one \
+             that is not needed.",
             "- Secret \"www-tls\" in namespace \"all-at-once-develop\": it should go along with its routes, but namespace \
              \"all-at-once-main\" has a Secret of that name with other content, which Ingress \"uses-it\" in namespace \
              \"all-at-once-main\" uses. Rename one of the two Secrets, or delete the one that is not needed.",

@@ -1,12 +1,16 @@
 //! Several runs of one switch: at once, one after another's end, and what they leave in the journal for each other.
 
+use std::time::Duration;
+
 use http::Method;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, Patch, PatchParams};
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Running};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Request, Running, ingress};
 use serde_json::{Value, json};
 
+use crate::evidence::writes;
 use lagoon_task_testing::first;
 use lagoon_task_testing::until;
 use switch_testing::control_plane;
@@ -50,11 +54,11 @@ fn creates_route(passing: &Passing) -> bool {
 }
 
 fn deletes_route(passing: &Passing) -> bool {
-    passing.method == Method::DELETE && passing.uri.contains("/ingresses/")
+    passing.method == Method::DELETE && passing.uri.contains("/ingresses/") && !passing.uri.contains("dryRun")
 }
 
 fn creates_secret(passing: &Passing) -> bool {
-    passing.method == Method::POST && passing.uri.contains("/secrets")
+    passing.method == Method::POST && passing.uri.contains("/secrets") && !passing.uri.contains("dryRun")
 }
 
 async fn patch_route(shop: &Shop<'_>, namespace: &str, name: &str, patch: Value) {
@@ -98,21 +102,97 @@ async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
 }
 
 #[tokio::test]
-async fn of_two_that_take_over_at_once_one_finishes() {
+async fn of_two_that_take_over_at_once_one_moves_the_routes() {
     let shop = Shop::with_routes(control_plane().await, "takeover").await;
     let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
     kill(&proxy, first).await;
-    // The slower one has read the journal before the faster one takes it over.
-    let takes_over = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains(JOURNAL);
+    // The slower one has read the Lease of the killed one before the faster one takes it over.
+    let takes_over = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains("/leases/");
     let faster = shop.task().prepare().await.unwrap();
     let (slow, slower) = held(&shop, Fault::RequestHeld, takes_over).await;
     let faster = faster.start().unwrap().finish().await.unwrap();
     assert_eq!(faster.exit_code, Some(0), "{}", faster.log);
     slow.release();
     let slower = slower.finish().await.unwrap();
-    assert_eq!(slower.exit_code, Some(1), "{}", slower.log);
-    assert!(slower.log.contains("was changed by another run of the switch at the same time"), "{}", slower.log);
+    assert_eq!((slower.exit_code, &slower.result), (Some(0), &faster.result), "{}", slower.log);
+    assert_eq!(writes(&slower), Vec::<&Request>::new(), "{}", slower.log);
     shop.assert_switched("after two takeovers").await;
+}
+
+#[tokio::test]
+async fn a_run_that_resumes_keeps_others_out() {
+    let shop = Shop::with_routes(control_plane().await, "resumes-alone").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    let resumes = |passing: &Passing| passing.method == Method::PUT && passing.uri.contains(JOURNAL);
+    let other = shop.task().prepare().await.unwrap();
+    let (proxy, resuming) = held(&shop, Fault::RequestHeld, resumes).await;
+    for refused in [other.start().unwrap().finish().await.unwrap(), shop.switch_back().await] {
+        assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
+        assert!(refused.log.contains("Another run of this switch is under way"), "{}", refused.log);
+        assert!(refused.log.contains(&resuming.pod_name()), "{}", refused.log);
+        assert_eq!(writes(&refused), Vec::<&Request>::new(), "{}", refused.log);
+    }
+    proxy.release();
+    let resumed = resuming.finish().await.unwrap();
+    assert_eq!(resumed.exit_code, Some(0), "{}", resumed.log);
+    shop.assert_switched("by the run that resumed").await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_stopped_and_replaced_writes_nothing_more() {
+    let shop = Shop::with_routes(control_plane().await, "fenced").await;
+    let (proxy, fenced) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
+    // As if its node had come back after its pod was taken for dead: somebody has given its lock to another run.
+    for namespace in [&shop.standby, &shop.active] {
+        let leases: Api<Lease> = Api::namespaced(shop.site.client(), namespace);
+        leases.delete("activestandby-switch", &DeleteParams::default()).await.unwrap();
+    }
+    let before = shop.content().await;
+    // Longer than what the run knows of its lock is good for.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    proxy.release();
+    let fenced = fenced.finish().await.unwrap();
+    assert_eq!(fenced.exit_code, Some(1), "{}", fenced.log);
+    assert_eq!(shop.content().await, before, "{}", fenced.log);
+    assert!(fenced.log.contains("This run has lost the lock on the two environments"), "{}", fenced.log);
+    shop.assert_all_live("after the lock was lost").await;
+    assert_eq!(shop.switch().await.exit_code, Some(0));
+    shop.assert_switched("by the next run").await;
+}
+
+#[tokio::test]
+async fn a_resumed_switch_moves_added_routes_and_leaves_deleted_ones_deleted() {
+    let shop = Shop::with_routes(control_plane().await, "planned-anew").await;
+    let (proxy, first) = held(&shop, Fault::RequestHeld, creates_secret).await;
+    kill(&proxy, first).await;
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    routes.delete("preview", &DeleteParams::default()).await.unwrap();
+    shop.add(&shop.active, vec![ingress("added", "added.example.com", "web", None)]).await;
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    let deleted =
+        "Ingress \"preview\" (preview.planned-anew.example.com) was deleted since the switch began; it stays deleted.";
+    assert!(next.log.contains(deleted), "{}", next.log);
+    let added = "Ingress \"added\" in namespace \"planned-anew-main\" was added since the switch began; it moves too.";
+    assert!(next.log.contains(added), "{}", next.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["added", "shop", "www"], "{}", next.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"], "{}", next.log);
+    let again = shop.switch().await;
+    assert_eq!((again.exit_code, &again.result), (Some(0), &next.result), "{}", again.log);
+    assert_eq!(writes(&again), Vec::<&Request>::new(), "{}", again.log);
+}
+
+#[tokio::test]
+async fn somebody_who_annotates_the_journal_does_not_stop_the_switch() {
+    let shop = Shop::with_routes(control_plane().await, "annotated").await;
+    let (proxy, running) = all_held(&shop, 4, Fault::AnswerHeld, creates_route).await;
+    let note = json!({ "metadata": { "annotations": { "example.com/seen": "yes" }, "labels": { "seen": "yes" } } });
+    journals(&shop).patch(JOURNAL, &PatchParams::default(), &Patch::Merge(note)).await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched("with an annotated journal").await;
 }
 
 #[tokio::test]
@@ -122,7 +202,7 @@ async fn a_journal_of_a_newer_version_stops_a_run_before_it_changes_anything() {
     kill(&proxy, first).await;
     let before = shop.content().await;
     let head = journal_head(&shop).await;
-    rewrite_journal(&shop, r#"{"version":2,"of":"a form that is yet to come"}"#).await;
+    rewrite_journal(&shop, r#"{"version":99,"of":"a form that is yet to come"}"#).await;
     let refused = shop.switch().await;
     assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
     assert!(refused.log.contains("a newer version of this program has written"), "{}", refused.log);
@@ -131,6 +211,28 @@ async fn a_journal_of_a_newer_version_stops_a_run_before_it_changes_anything() {
     rewrite_journal(&shop, &head.to_string()).await;
     assert_eq!(shop.switch().await.exit_code, Some(0));
     shop.assert_switched("with the right version").await;
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_recognised_whatever_its_state_is_written_as() {
+    let shop = Shop::with_routes(control_plane().await, "newer-state").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    kill(&proxy, first).await;
+    rewrite_journal(&shop, r#"{"version":99,"state":{"of":"a form that is yet to come"}}"#).await;
+    let refused = shop.switch().await;
+    assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
+    assert!(refused.log.contains("a newer version of this program has written"), "{}", refused.log);
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_no_obstacle_once_it_is_reported() {
+    let shop = Shop::with_routes(control_plane().await, "newer-reported").await;
+    assert_eq!(shop.switch().await.exit_code, Some(0));
+    assert_eq!(shop.switch_back().await.exit_code, Some(0));
+    rewrite_journal(&shop, r#"{"version":99,"state":"reported","switchId":"later","of":["a","later","form"]}"#).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched("over a newer journal").await;
 }
 
 #[tokio::test]

@@ -20,10 +20,14 @@ async fn switch_with(shop: &Shop<'_>, plan: impl FnMut(&Passing) -> Fault + Send
     finished
 }
 
-/// A plan that has `fault` meet every request of this method whose URI contains `part`.
+/// A plan that has `fault` meet every request of this method whose URI contains `part`, but for dry runs.
 fn every(method: Method, part: &str, fault: Fault) -> impl FnMut(&Passing) -> Fault + Send + 'static {
     let part = part.to_owned();
-    move |passing| if passing.method == method && passing.uri.contains(&part) { fault } else { Fault::None }
+    move |passing| {
+        let is_question = passing.uri.contains("dryRun");
+        let is_met = passing.method == method && passing.uri.contains(&part) && !is_question;
+        if is_met { fault } else { Fault::None }
+    }
 }
 
 fn two_paths(name: &str, host: &str) -> Value {
@@ -135,7 +139,7 @@ async fn fault_5_a_route_whose_name_is_taken_is_not_lost() {
     let before = shop.content().await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
-    assert!(finished.log.contains("has a route of the same name that does not move"), "{}", finished.log);
+    assert!(finished.log.contains("has a route of the same name, Ingress \"www\""), "{}", finished.log);
     assert_eq!(shop.content().await, before);
 }
 
@@ -268,7 +272,9 @@ async fn fault_10_no_route_waits_for_another_and_nothing_is_asked_again_and_agai
     let finished = running.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     let mut asked = BTreeMap::<&str, usize>::new();
-    for request in finished.requests.iter().filter(|request| ["get", "list"].contains(&request.verb.as_str())) {
+    // Whether the lock is still held is asked again before a write once the last answer is half a second old.
+    let reads = |request: &&Request| ["get", "list"].contains(&request.verb.as_str()) && request.resource != "leases";
+    for request in finished.requests.iter().filter(reads) {
         *asked.entry(&request.uri).or_default() += 1;
     }
     // Before the switch and after it.
