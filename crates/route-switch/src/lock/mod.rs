@@ -140,10 +140,9 @@ impl Lock {
                 return Err(error.into());
             }
             there = leases.get(NAME).await?;
-            taken_over = match &there {
-                Some(there) => self.may_take_over(there, &leases).await?,
-                None => false,
-            };
+            if let Some(there) = &there {
+                taken_over |= self.may_take_over(there, &leases).await?;
+            }
         }
     }
 

@@ -15,8 +15,8 @@ impl Moves<'_> {
         let total = self.book().routes.len();
         for number in 0..total {
             let mut route = self.traveller(number, places);
-            let is_safe = route.entry.may_overlap || route.place.is_at(Side::Standby);
-            if route.entry.home == Side::Standby && !is_safe {
+            let is_offline = self.gaps.is_open(number) && !route.place.is_at(Side::Standby);
+            if route.entry.home == Side::Standby && is_offline {
                 let held = self.create(&mut route, Side::Standby).await;
                 errors.extend(held.err().filter(|error| !is_host_taken(error)));
             }

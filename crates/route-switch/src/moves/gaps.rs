@@ -25,9 +25,14 @@ impl Gaps {
         Self { permits: Semaphore::new(CONCURRENT_GAPS), open: Mutex::new(open) }
     }
 
-    /// The route with this place in the book is offline no more.
+    /// The route with this place in the book was seen live.
     pub(crate) fn close(&self, number: usize) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
+    /// Whether that route may be offline.
+    pub(crate) fn is_open(&self, number: usize) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
     }
 
     /// What is to be written down when `number` is about to go offline, of so many routes.

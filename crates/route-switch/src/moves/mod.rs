@@ -213,7 +213,9 @@ impl<'a> Moves<'a> {
             return Ok(());
         }
         let result = self.relocate(&mut route, side).await;
-        self.gaps.close(number);
+        if Side::BOTH.into_iter().any(|side| route.place.is_at(side)) {
+            self.gaps.close(number);
+        }
         if let Err(error) = result {
             progress.failed.store(true, Ordering::Relaxed);
             return Err(error);
