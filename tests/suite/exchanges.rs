@@ -65,8 +65,7 @@ async fn routes_of_equal_name_are_refused_and_move_once_one_is_renamed() {
     assert_refused(&shop, &refused, &before, &reasons).await;
 
     // As it is advised.
-    let mut renamed = before[&format!("{} {INGRESSES} www", shop.standby)].clone();
-    renamed["metadata"]["name"] = "standby".into();
+    let renamed = ingress("standby", &host("one-name", "side-0"), "web", Some("standby-tls"));
     let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
     routes.delete("www", &DeleteParams::default()).await.unwrap();
     shop.add(&shop.standby, vec![renamed]).await;
