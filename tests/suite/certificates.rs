@@ -1,10 +1,13 @@
 //! cert-manager's Certificates, and the Secrets that they keep supplied.
 
 use http::Method;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, Patch, PatchParams};
 use lagoon_task_testing::{CERT_MANAGER, ControlPlane, Fault, FaultProxy, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::evidence::writes;
 use switch_testing::new_control_plane;
 use switch_testing::{INGRESSES, SECRETS, Shop};
 
@@ -86,16 +89,42 @@ async fn an_independent_certificate_moves_and_comes_back() {
     assert_eq!(shop.names(&shop.active, CERTIFICATES).await, ["www-tls"], "{}", back.log);
 }
 
+/// The Secrets of a namespace that are kept under another name.
+async fn kept(shop: &Shop<'_>, namespace: &str) -> Vec<Value> {
+    let mut secrets = shop.list(namespace, SECRETS).await;
+    secrets.retain(|secret| secret["metadata"]["labels"]["activestandby.lagoon.sh/role"] == "kept");
+    secrets
+}
+
 #[tokio::test]
-async fn a_leftover_of_cert_manager_that_nothing_uses_makes_way() {
+async fn a_leftover_of_cert_manager_that_nothing_uses_makes_way_and_is_kept() {
     let shop = shop("leftover").await;
     shop.add(&shop.standby, vec![issued("www-tls", "an old certificate")]).await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-    let secrets = shop.list(&shop.standby, SECRETS).await;
-    assert_eq!(secrets.len(), 1, "{secrets:#?}");
-    assert_eq!(secrets[0]["data"], issued("www-tls", "www")["data"]);
+    let kept = self::kept(&shop, &shop.standby).await;
+    assert_eq!(kept.len(), 1, "{kept:#?}");
+    let metadata = &kept[0]["metadata"];
+    let (name, switch) = (metadata["name"].as_str().unwrap(), &metadata["labels"]["activestandby.lagoon.sh/switch"]);
+    assert!(name.starts_with(&format!("activestandby-{}-", switch.as_str().unwrap())), "{name}");
+    assert_eq!(kept[0]["data"], issued("www-tls", "an old certificate")["data"]);
+    let says = format!(
+        "Secret \"www-tls\" in namespace \"{}\" makes way for another of its name; its content is kept as Secret \
+         \"{name}\" there.\n",
+        shop.standby
+    );
+    assert_eq!(finished.log.matches(&says).count(), 1, "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, SECRETS).await, [name, "www-tls"]);
+    let moved = shop.list(&shop.standby, SECRETS).await.remove(1);
+    assert_eq!(moved["data"], issued("www-tls", "www")["data"]);
     assert_eq!(shop.names(&shop.active, SECRETS).await, [""; 0]);
+
+    // It is the site's own from now on: no later switch touches it.
+    let back = shop.switch_back().await;
+    assert_eq!(back.exit_code, Some(0), "{}", back.log);
+    assert_eq!(self::kept(&shop, &shop.standby).await, kept, "{}", back.log);
+    assert_eq!(shop.names(&shop.standby, SECRETS).await, [name]);
+    assert_eq!(shop.names(&shop.active, SECRETS).await, ["www-tls"]);
 }
 
 #[tokio::test]
@@ -127,6 +156,39 @@ async fn a_leftover_that_has_made_way_is_put_back_when_the_switch_is_undone() {
     assert_eq!(shop.content().await, before);
 }
 
+/// Somebody renews the leftover between the moment in which its content was kept and the one in which it is deleted.
+#[tokio::test]
+async fn a_leftover_that_is_renewed_while_it_makes_way_stays_and_the_switch_is_undone() {
+    let shop = shop("renewed-leftover").await;
+    shop.add(&shop.standby, vec![issued("www-tls", "an old certificate")]).await;
+    let mut is_over = false;
+    let plan = move |passing: &Passing| {
+        let deletes = passing.method == Method::DELETE && passing.uri.contains("/secrets/www-tls");
+        let is_held = !is_over && deletes && !passing.uri.contains("dryRun");
+        is_over |= is_held;
+        if is_held { Fault::RequestHeld } else { Fault::None }
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(shop.site.client(), &shop.standby);
+    let renewed = Patch::Merge(json!({ "data": issued("www-tls", "renewed")["data"] }));
+    secrets.patch("www-tls", &PatchParams::default(), &renewed).await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let there = secrets.get("www-tls").await.unwrap();
+    assert_eq!(json!(there.data), issued("www-tls", "renewed")["data"], "{}", finished.log);
+    assert!(finished.log.contains("The switch was undone"), "{}", finished.log);
+
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", next.log);
+    let kept = kept(&shop, &shop.standby).await;
+    let renewed = issued("www-tls", "renewed")["data"].clone();
+    assert!(kept.iter().any(|secret| secret["data"] == renewed), "{kept:#?} {}", next.log);
+}
+
 #[tokio::test]
 async fn a_leftover_that_cert_manager_did_not_issue_or_still_supplies_is_in_the_way() {
     for (project, there) in [
@@ -143,15 +205,12 @@ async fn a_leftover_that_cert_manager_did_not_issue_or_still_supplies_is_in_the_
     }
 }
 
-/// Certificates of both environments, with names of their own and of one name, ten times there and back.
+/// Certificates of both environments, ten times there and back.
 #[tokio::test]
-async fn certificates_change_places_and_come_back_ten_times() {
+async fn certificates_go_there_and_come_back_ten_times() {
     let shop = shop("certificates").await;
-    let standby = ingress("www", "standby.example.com", "web", Some("www-tls"));
     let own = certificate("own-tls", "own.example.com");
     let route = ingress("own", "own.example.com", "web", Some("own-tls"));
-    let same_name = certificate("www-tls", "standby.example.com");
-    shop.add(&shop.standby, vec![issued("www-tls", "standby"), standby, same_name]).await;
     shop.add(&shop.standby, vec![issued("own-tls", "own"), route, own]).await;
     shop.add(&shop.active, vec![certificate("www-tls", "www.example.com")]).await;
     let (before, specifications) = (shop.content().await, specifications(&shop).await);
@@ -165,6 +224,32 @@ async fn certificates_change_places_and_come_back_ten_times() {
         assert_eq!(self::specifications(&shop).await, specifications, "time {time}");
         assert_eq!(shop.content().await, before, "time {time}");
     }
+}
+
+#[tokio::test]
+async fn certificates_of_equal_name_are_refused() {
+    let shop = shop("one-certificate").await;
+    // Their Secrets hold the same, so those are no reason.
+    let standby = ingress("standby", "standby.example.com", "web", Some("www-tls"));
+    shop.add(&shop.standby, vec![issued("www-tls", "www"), standby]).await;
+    shop.add(&shop.standby, vec![certificate("www-tls", "standby.example.com")]).await;
+    shop.add(&shop.active, vec![certificate("www-tls", "www.example.com")]).await;
+    let all = async || [shop.list(&shop.standby, CERTIFICATES).await, shop.list(&shop.active, CERTIFICATES).await];
+    let before = (all().await, shop.content().await);
+    let refused = shop.switch().await;
+    assert_eq!(refused.exit_code, Some(1), "{}", refused.log);
+    let listed: Vec<&str> = refused.log.lines().filter(|line| line.starts_with("- ")).collect();
+    let reason = |from: &str, to: &str| {
+        format!(
+            "- Certificate \"www-tls\" in namespace \"{from}\": it should go along with its routes, but namespace \"{to}\" \
+             has another Certificate of that name. Rename one of the two Certificates, or delete the one that is not \
+             needed."
+        )
+    };
+    assert_eq!(listed, [reason(&shop.standby, &shop.active), reason(&shop.active, &shop.standby)], "{}", refused.log);
+    assert!(refused.log.trim_end().ends_with("Nothing has changed."), "{}", refused.log);
+    assert!(writes(&refused).is_empty(), "{:#?}", writes(&refused));
+    assert_eq!((all().await, shop.content().await), before);
 }
 
 /// What the Certificates of either namespace are for.
@@ -187,7 +272,9 @@ async fn a_secret_that_a_certificate_left_behind_keeps_supplied_stays_too() {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     for namespace in [&shop.standby, &shop.active] {
         assert_eq!(shop.names(namespace, CERTIFICATES).await, ["www-tls"], "{}", finished.log);
-        let secrets = shop.list(namespace, SECRETS).await;
+        let mut secrets = shop.list(namespace, SECRETS).await;
+        // What made way is kept beside it.
+        secrets.retain(|secret| secret["metadata"]["name"] == "www-tls");
         assert_eq!(secrets.len(), 1, "{}", finished.log);
         assert_eq!(secrets[0]["data"], issued("www-tls", "www")["data"], "{}", finished.log);
     }

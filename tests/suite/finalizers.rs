@@ -97,7 +97,8 @@ async fn a_copy_that_is_being_deleted_is_made_anew_before_the_route_goes() {
     let shop = shop("copy-going").await;
     let plan = |passing: &Passing| {
         let deletes = passing.method == Method::DELETE && passing.uri.contains("/ingresses/");
-        if deletes { Fault::RequestHeld } else { Fault::None }
+        // Whether the route could be deleted is asked before its copy is made.
+        if deletes && !passing.uri.contains("dryRun") { Fault::RequestHeld } else { Fault::None }
     };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
@@ -115,36 +116,6 @@ async fn a_copy_that_is_being_deleted_is_made_anew_before_the_route_goes() {
     assert_eq!(next.exit_code, Some(0), "{}", next.log);
     assert_eq!(live(&shop, &shop.standby).await, ["www"], "{}", next.log);
     assert_eq!(live(&shop, &shop.active).await, [""; 0], "{}", next.log);
-}
-
-#[tokio::test]
-async fn routes_of_one_name_that_go_slowly_change_places() {
-    let shop = shop("slow-exchange").await;
-    shop.add(&shop.standby, vec![ingress("www", "standby.slow-exchange.example.com", "web", None)]).await;
-    let running = shop.launch().await;
-    // The stand-in and the one that comes from the active environment: that one's original goes now.
-    until_live(&shop, &shop.standby, "www.slow-exchange.example.com").await;
-    let_go_when_deleted(&shop, &shop.active).await;
-    let finished = running.finish().await.unwrap();
-    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-    for namespace in [&shop.standby, &shop.active] {
-        assert_eq!(live(&shop, namespace).await, ["www"], "{}", finished.log);
-    }
-}
-
-async fn until_live(shop: &Shop<'_>, namespace: &str, host: &str) {
-    let mut attempt = tokio::time::interval(std::time::Duration::from_millis(20));
-    while !shop.list(namespace, INGRESSES).await.iter().any(|route| route["spec"]["rules"][0]["host"] == host) {
-        attempt.tick().await;
-    }
-}
-
-async fn let_go_when_deleted(shop: &Shop<'_>, namespace: &str) {
-    let mut attempt = tokio::time::interval(std::time::Duration::from_millis(20));
-    while live(shop, namespace).await.contains(&json!("www")) {
-        attempt.tick().await;
-    }
-    let_go(shop, namespace).await;
 }
 
 #[tokio::test]

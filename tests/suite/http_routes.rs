@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
+use crate::evidence::writes;
 use lagoon_task_testing::{held_or_ended, until};
-use switch_testing::Shop;
 use switch_testing::new_control_plane;
+use switch_testing::{INGRESSES, Shop};
 
 const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
 
@@ -52,11 +53,7 @@ fn api(shop: &Shop<'_>, namespace: &str) -> Api<DynamicObject> {
 
 /// Writes what a Gateway's controller says to a route as it is now.
 async fn say(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str) {
-    say_if_there(api, name, accepted, message).await.unwrap();
-}
-
-async fn say_if_there(api: &Api<DynamicObject>, name: &str, accepted: bool, message: &str) -> kube::Result<()> {
-    let generation = api.get(name).await?.metadata.generation;
+    let generation = api.get(name).await.unwrap().metadata.generation;
     let condition = json!({
         "type": "Accepted",
         "status": if accepted { "True" } else { "False" },
@@ -70,7 +67,7 @@ async fn say_if_there(api: &Api<DynamicObject>, name: &str, accepted: bool, mess
         "controllerName": "example.com/gateway",
         "conditions": [condition],
     }] } });
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.map(drop)
+    api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
 /// Plays the Gateway's controller in a namespace: answers the first route that comes.
@@ -240,48 +237,40 @@ async fn a_service_of_the_namespace_that_the_route_goes_to_needs_no_grant() {
     assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
 }
 
-/// A site whose routes of one name, one each way, have been accepted.
-async fn accepted_with_one_name(project: &str) -> Shop<'static> {
-    let shop = Shop::empty(control_plane().await, project).await;
+#[tokio::test]
+async fn http_routes_of_equal_name_are_refused() {
+    let shop = Shop::empty(control_plane().await, "http-one-name").await;
     for (namespace, host) in [(&shop.standby, "standby.example.com"), (&shop.active, "www.example.com")] {
         shop.add(namespace, vec![http_route("www", host, &web())]).await;
         say(&api(&shop, namespace), "www", true, "").await;
     }
-    shop
+    let routes = async || [shop.list(&shop.standby, HTTP_ROUTES).await, shop.list(&shop.active, HTTP_ROUTES).await];
+    let before = (routes().await, shop.content().await);
+    let refused = shop.switch().await;
+    let reason = |from: &str, to: &str| {
+        format!(
+            "- HTTPRoute \"www\" in namespace \"{from}\": namespace \"{to}\" has a route of the same name, HTTPRoute \
+             \"www\". Rename one of the two "
+        )
+    };
+    assert_refused(&refused, &[&reason(&shop.standby, &shop.active), &reason(&shop.active, &shop.standby)]);
+    assert!(writes(&refused).is_empty(), "{:#?}", writes(&refused));
+    assert_eq!((routes().await, shop.content().await), before);
 }
 
-/// Plays the Gateway's controller in a namespace for good: accepts every route that comes.
-fn accepting(api: Api<DynamicObject>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut events = pin!(api.watch(&WatchParams::default(), "0").await.unwrap());
-        while let Some(Ok(event)) = events.next().await {
-            if let WatchEvent::Added(route) = event {
-                // The switch may have deleted it by now.
-                match say_if_there(&api, &route.metadata.name.unwrap(), true, "").await {
-                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                    said => said.unwrap(),
-                }
-            }
-        }
-    })
-}
-
-async fn assert_crossed(shop: &Shop<'_>) {
-    for (namespace, host) in [(&shop.active, "standby.example.com"), (&shop.standby, "www.example.com")] {
-        let routes = shop.list(namespace, HTTP_ROUTES).await;
-        assert_eq!(routes.len(), 1, "{routes:#?}");
-        assert_eq!(routes[0]["spec"]["hostnames"], json!([host]));
-    }
-}
-
+/// Names are taken by kind: these two could be in one namespace.
 #[tokio::test]
-async fn accepted_routes_of_one_name_change_places() {
-    let shop = accepted_with_one_name("http-one-name").await;
-    let controllers = [&shop.standby, &shop.active].map(|namespace| accepting(api(&shop, namespace)));
+async fn an_ingress_and_an_http_route_of_equal_name_move() {
+    let shop = Shop::empty(control_plane().await, "two-kinds").await;
+    shop.add(&shop.standby, vec![http_route("www", "standby.example.com", &web())]).await;
+    shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", None)]).await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-    assert_crossed(&shop).await;
-    controllers.iter().for_each(JoinHandle::abort);
+    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, ["www"]);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"]);
+    for (namespace, resource) in [(&shop.standby, HTTP_ROUTES), (&shop.active, INGRESSES)] {
+        assert_eq!(shop.names(namespace, resource).await, [""; 0], "{}", finished.log);
+    }
 }
 
 fn creates_route(passing: &Passing) -> bool {
@@ -326,21 +315,6 @@ async fn a_run_that_goes_on_waits_too_until_the_new_route_is_accepted() {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["api"]);
     assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await, [""; 0]);
-}
-
-#[tokio::test]
-async fn a_run_that_goes_on_waits_too_until_a_stand_in_is_accepted() {
-    let shop = accepted_with_one_name("stand-in-later").await;
-    let (proxy, running) = waits_again(&shop).await;
-    // What the stand-in stands in for is still there.
-    assert_eq!(shop.names(&shop.standby, HTTP_ROUTES).await, ["www"]);
-    assert_eq!(shop.names(&shop.active, HTTP_ROUTES).await.len(), 2);
-    let controllers = [&shop.standby, &shop.active].map(|namespace| accepting(api(&shop, namespace)));
-    proxy.release();
-    let finished = running.finish().await.unwrap();
-    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-    assert_crossed(&shop).await;
-    controllers.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ fn creates_route(passing: &Passing) -> bool {
     passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
 }
 
+fn creates_part(passing: &Passing) -> bool {
+    passing.method == Method::POST && passing.uri.contains("/configmaps") && !passing.uri.contains("dryRun")
+}
+
 fn writes_journal(passing: &Passing) -> bool {
     passing.method == Method::PUT && passing.uri.contains(JOURNAL)
 }
@@ -107,10 +111,10 @@ async fn assert_no_secret_in_the_journal(shop: &Shop<'_>) {
     }
 }
 
-/// Each run writes the book anew when it finds that a route was changed. What one has written must not be taken for
-/// what another writes.
+/// Each run writes down beside the book which routes it has found changed, and each next one writes the book anew. What
+/// one has written must not be mistaken for what another writes.
 #[tokio::test]
-async fn a_large_journal_that_two_runs_write_anew_is_still_whole_for_a_third() {
+async fn a_large_journal_that_two_runs_write_on_is_still_whole_for_a_third() {
     let (shop, _) = large("anew").await;
     let mut left = ROUTES;
     let plan = move |passing: &Passing| {
@@ -118,7 +122,7 @@ async fn a_large_journal_that_two_runs_write_anew_is_still_whole_for_a_third() {
             left -= 1;
             return Fault::AnswerHeld;
         }
-        if writes_journal(passing) { Fault::AnswerHeld } else { Fault::None }
+        if left == 0 && creates_part(passing) { Fault::AnswerHeld } else { Fault::None }
     };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
@@ -133,26 +137,67 @@ async fn a_large_journal_that_two_runs_write_anew_is_still_whole_for_a_third() {
         api.patch(&name(number), &PatchParams::default(), &patch).await.unwrap();
     }
     proxy.release();
-    // It has written the book anew once.
-    assert!(writes_journal(&proxy.until_held().await.unwrap()));
+    // It has written down the first route that it has found changed.
+    assert!(creates_part(&proxy.until_held().await.unwrap()));
     running.signal("KILL").await.unwrap();
     running.finish().await.unwrap();
     until(|| proxy.held() == 0).await;
+    assert_eq!(changes(&shop).await.len(), 1);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await.len(), ROUTES, "none goes before it is written down");
 
-    let mut writes = 0;
-    let plan = move |passing: &Passing| {
-        writes += usize::from(writes_journal(passing));
-        // The first takes the journal over, the second has the book of the first route that was found changed.
-        if writes_journal(passing) && writes == 3 { Fault::RequestHeld } else { Fault::None }
-    };
+    // The next run has written the book anew, and has not yet removed what that replaces.
+    let plan = |passing: &Passing| if writes_journal(passing) { Fault::AnswerHeld } else { Fault::None };
     let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
     proxy.until_held().await.unwrap();
     running.signal("KILL").await.unwrap();
     running.finish().await.unwrap();
     until(|| proxy.held() == 0).await;
+    assert_eq!(changes(&shop).await.len(), 1);
 
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_moved(&shop, &notes).await;
+}
+
+/// The names of the objects that say which routes were found changed.
+async fn changes(shop: &Shop<'_>) -> Vec<String> {
+    let mut names = shop.names(&shop.standby, CONFIG_MAPS).await;
+    names.retain(|name| name.starts_with(&format!("{JOURNAL}-")) && name.contains("-change-"));
+    names
+}
+
+/// A route that is changed while it moves costs one small object, however large the book is.
+#[tokio::test]
+async fn a_changed_route_is_written_down_beside_a_large_journal() {
+    let (shop, mut notes) = large("beside").await;
+    let mut left = ROUTES;
+    let plan = move |passing: &Passing| {
+        if creates_route(passing) && left > 0 {
+            left -= 1;
+            return Fault::AnswerHeld;
+        }
+        Fault::None
+    };
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    for _ in 0..ROUTES {
+        proxy.until_held().await.unwrap();
+    }
+    let api: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    for (number, note) in notes.iter_mut().enumerate().take(3) {
+        *note = format!("changed {number}");
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { NOTE: note } } }));
+        api.patch(&name(number), &PatchParams::default(), &patch).await.unwrap();
+    }
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(finished.log.matches("was changed by somebody during the switch").count(), 3, "{}", finished.log);
+    let parts =
+        finished.requests.iter().filter(|one| one.resource == "configmaps" && one.verb == "create" && !one.dry_run);
+    let changes = parts.filter(|one| one.name.contains("-change-")).count();
+    assert_eq!(changes, 3, "{:#?}", finished.requests);
+    // They are gone with the book.
     assert_moved(&shop, &notes).await;
 }

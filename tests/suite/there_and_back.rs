@@ -3,19 +3,22 @@
 use lagoon_task_testing::{ingress, tls_secret};
 use serde_json::json;
 
+use crate::history::Recording;
 use switch_testing::control_plane;
 use switch_testing::{INGRESSES, Shop, host};
 
 const TIMES: usize = 10;
 
-/// Switches there and back, and compares everything after each time.
+/// Switches there and back, and compares everything after each time. No host is ever without its route and certificate.
 async fn there_and_back(shop: &Shop<'_>) {
     let before = shop.content().await;
     for time in 1..=TIMES {
+        let recording = Recording::start(shop).await;
         let there = shop.switch().await;
         assert_eq!(there.exit_code, Some(0), "there, time {time}:\n{}", there.log);
         assert_ne!(shop.content().await, before, "there, time {time}:\n{}", there.log);
         let back = shop.switch_back().await;
+        recording.end().await.assert_always_live(&format!("time {time}"));
         assert_eq!(back.exit_code, Some(0), "back, time {time}:\n{}", back.log);
         assert_eq!(shop.content().await, before, "back, time {time}:\n{}", back.log);
         let (there, back) = (there.result.unwrap(), back.result.unwrap());
@@ -28,19 +31,6 @@ async fn there_and_back(shop: &Shop<'_>) {
 #[tokio::test]
 async fn routes_with_secrets_of_their_own() {
     there_and_back(&Shop::with_routes(control_plane().await, "ten-times").await).await;
-}
-
-#[tokio::test]
-async fn routes_and_secrets_of_the_same_names() {
-    let shop = Shop::empty(control_plane().await, "ten-exchanges").await;
-    for (namespace, side) in [(&shop.standby, "standby"), (&shop.active, "active")] {
-        for name in ["www", "shop"] {
-            let host = host(side, name);
-            shop.add(namespace, vec![tls_secret(&format!("{name}-tls"), &host)]).await;
-            shop.add(namespace, vec![ingress(name, &host, "web", Some(&format!("{name}-tls")))]).await;
-        }
-    }
-    there_and_back(&shop).await;
 }
 
 #[tokio::test]
