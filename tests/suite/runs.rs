@@ -134,9 +134,9 @@ async fn a_run_that_resumes_keeps_others_out() {
         assert_eq!(writes(&refused), Vec::<&Request>::new(), "{}", refused.log);
     }
     proxy.release();
-    let resumed = resuming.finish().await.unwrap();
-    assert_eq!(resumed.exit_code, Some(0), "{}", resumed.log);
-    shop.assert_switched("by the run that resumed").await;
+    let ended = resuming.finish().await.unwrap();
+    assert_eq!(ended.exit_code, Some(0), "{}", ended.log);
+    shop.assert_switched("by the run that ended").await;
 }
 
 #[tokio::test]
