@@ -33,7 +33,8 @@ async fn each_route_is_there_before_the_old_one_goes() {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(steps(&finished, &shop.standby, &shop.active), ["create", "delete"]);
     assert_eq!(steps(&finished, &shop.active, &shop.standby), ["create", "delete"]);
-    assert_eq!(route_writes(&finished).len(), 4);
+    // Create, delete, and the label that says that it has moved.
+    assert_eq!(route_writes(&finished).len(), 6);
     assert_one_each_switched(&shop).await;
 }
 
@@ -45,9 +46,10 @@ async fn where_a_host_may_be_there_once_the_old_route_goes_first() {
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(steps(&finished, &shop.standby, &shop.active), ["delete", "create"]);
     assert_eq!(steps(&finished, &shop.active, &shop.standby), ["delete", "create"]);
-    assert_eq!(route_writes(&finished).len(), 4);
-    // Refused twice when it was asked, and never when it mattered.
-    assert_eq!((guard.asked(), guard.refused()), (4, 2));
+    // Create, delete, and the label that says that it has moved.
+    assert_eq!(route_writes(&finished).len(), 6);
+    // Refused twice when it was asked, and never when it mattered; and asked about each label.
+    assert_eq!((guard.asked(), guard.refused()), (6, 2));
     assert_one_each_switched(&shop).await;
 }
 

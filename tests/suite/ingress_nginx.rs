@@ -31,6 +31,12 @@ async fn switches_behind_ingress_nginx_all_end_switched() {
             let (on_standby, on_active) = if is_back { (&standby, &active) } else { (&active, &standby) };
             assert_eq!(&shop.names(&shop.standby, INGRESSES).await, on_standby, "switch {number}");
             assert_eq!(&shop.names(&shop.active, INGRESSES).await, on_active, "switch {number}");
+            for namespace in [&shop.standby, &shop.active] {
+                for route in shop.list(namespace, INGRESSES).await {
+                    let label = &route["metadata"]["labels"]["activestandby.lagoon.sh/migrating"];
+                    assert_eq!(label, "false", "switch {number}: {}", finished.log);
+                }
+            }
             let creates =
                 |request: &&&lagoon_task_testing::Request| request.verb == "create" && request.resource == "ingresses";
             tries += writes(&finished).iter().filter(creates).count();

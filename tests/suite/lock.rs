@@ -56,7 +56,7 @@ async fn opposite_runs_at_once_do_not_tangle_a_site() {
 
 #[tokio::test]
 async fn run_that_was_stopped_and_taken_over_writes_nothing_more() {
-    let shop = Shop::with_routes(control_plane().await, "fenced").await;
+    let shop = Shop::with_routes(control_plane().await, "taken-over").await;
     let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::AnswerHeld, creates_route)).await.unwrap();
     let stopped = shop.task_through(&proxy).launch().await.unwrap();
     proxy.until_held().await.unwrap();

@@ -175,6 +175,11 @@ impl<'a> Switch<'a> {
                     None => Ready::Nothing(notes),
                 });
             }
+            // Of one that is not asked about any more the earlier run has found it out.
+            for entry in &mut book.routes {
+                let earlier = begun.all.routes.iter().find(|earlier| earlier.key() == entry.key());
+                entry.may_overlap |= earlier.is_some_and(|earlier| earlier.may_overlap);
+            }
             problems = probe::probe(self.looking(), &head.switch_id, &mut book, &observed).await?;
         }
         if !problems.is_empty() {

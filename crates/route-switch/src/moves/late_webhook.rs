@@ -26,6 +26,9 @@ const SAY_AFTER: Duration = Duration::from_secs(1);
 /// The pauses between two attempts.
 const ATTEMPTS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(250));
 
+/// The same for as long as a webhook may go on naming the deleted route.
+pub(crate) const NOTICES: Backoff = ATTEMPTS.deadline(NOTICES_WITHIN);
+
 impl Moves<'_> {
     /// Creates the route on this side. One that is on neither side is created again and again while it is refused because
     /// of itself on the other side.

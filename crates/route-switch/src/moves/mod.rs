@@ -2,6 +2,7 @@
 
 mod fallback;
 mod gaps;
+mod labels;
 mod late_webhook;
 mod locations;
 mod relocate;
@@ -11,8 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
+use futures::{StreamExt, stream};
 
 pub(crate) use gaps::Gaps;
 pub use locations::{Place, Places, belongs};
@@ -21,13 +21,12 @@ pub(crate) use secrets::Copied;
 use crate::cluster::ensure::SureError;
 use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
-use crate::cluster::probe::is_refusal;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
-use crate::{CONCURRENT, CONCURRENT_GAPS, Caller, labels};
-use lagoon_task::cluster::{Cause, ClusterError, Objects};
+use crate::{CONCURRENT, CONCURRENT_GAPS, Caller};
+use lagoon_task::cluster::{ClusterError, Objects};
 
 /// Why a route could not be moved.
 #[derive(Debug, thiserror::Error)]
@@ -246,33 +245,6 @@ impl<'a> Moves<'a> {
             route.entry.in_words()
         ));
         Ok(())
-    }
-
-    /// Has the labels of the routes that this switch has moved say that they no longer are on their way. Who may not change
-    /// them has moved them all the same.
-    pub(crate) async fn label_as_moved(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
-        let mut on_their_way = Vec::new();
-        for side in Side::BOTH {
-            for route in routes.of(side) {
-                if route.is_migrating && route.switch() == Some(self.switch.as_str()) {
-                    on_their_way.push((side, route.kind_name(), route.metadata.clone()));
-                }
-            }
-        }
-        let labels = stream::iter(on_their_way).map(|(side, kind, seen)| async move {
-            let objects = self.objects(&kind, side)?;
-            let patch = json!({ "metadata": { "uid": seen.uid, "labels": { labels::MIGRATING: "false" } } });
-            match objects.merge(&seen.name, &patch).await {
-                // Somebody has deleted it, or made it anew: it is not this switch's any more.
-                Err(error)
-                    if !matches!(error.cause(), Cause::NotFound(_) | Cause::Conflict) && !is_refusal(error.cause()) =>
-                {
-                    Err(error.into())
-                }
-                _ => Ok(()),
-            }
-        });
-        labels.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
     }
 }
 

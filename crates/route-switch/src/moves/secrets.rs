@@ -97,8 +97,12 @@ impl<'a> Moves<'a> {
         let Some((kept, old)) = kept.and_then(|kept| under_its_own_name(&kept).map(|old| (kept, old))) else {
             return Ok(());
         };
-        let old = at_home(&old, there.namespace());
-        let (back, _) = self.put(&there, &old).await?;
+        let present = there.get(&entry.name).await?;
+        let back = match present.filter(|present| Metadata::of(present).deletion_timestamp.is_none()) {
+            // It never made way.
+            Some(present) => present,
+            None => self.put(&there, &at_home(&old, there.namespace())).await?.0,
+        };
         if same_content(&back, &kept) {
             ensure::delete(&there, &Metadata::of(&kept)).await?;
         }
