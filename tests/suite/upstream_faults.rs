@@ -57,7 +57,14 @@ async fn fault_1_an_ingress_with_several_rules_and_paths_moves_once() {
     moves.sort();
     assert_eq!(
         moves,
-        ["create fault-1-develop", "create fault-1-main", "delete fault-1-develop", "delete fault-1-main"]
+        [
+            "create fault-1-develop",
+            "create fault-1-main",
+            "delete fault-1-develop",
+            "delete fault-1-main",
+            "patch fault-1-develop",
+            "patch fault-1-main",
+        ]
     );
     assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"]);
     assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"]);

@@ -61,6 +61,8 @@ pub struct Planned<'a> {
     /// The unfinished journal of a switch the other way, which this one ends.
     other: Option<Journal<'a>>,
     groups: Groups,
+    /// The book that the journal has.
+    written: Option<String>,
 }
 
 impl Planned<'_> {
@@ -127,6 +129,7 @@ impl<'a> Switch<'a> {
             Some(other) => other.book().await.map_err(still_unended)?,
             None => Book::default(),
         };
+        let written = book.as_ref().map(as_text);
         let (mut observed, groups) = looking.observe(self.lock.is_some()).await?;
         match (&own, book) {
             (Some(own), Some(book)) => {
@@ -142,7 +145,11 @@ impl<'a> Switch<'a> {
             _ => {}
         }
         looking.look_closer(&mut observed, &groups).await?;
-        self.plan(observed, groups, own, begun, ended, other).await
+        let mut ready = self.plan(observed, groups, own, begun, ended, other).await?;
+        if let Ready::Planned(planned) = &mut ready {
+            planned.written = written;
+        }
+        Ok(ready)
     }
 
     async fn plan(
@@ -195,7 +202,8 @@ impl<'a> Switch<'a> {
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
-        let planned = Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups };
+        let planned =
+            Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups, written: None };
         Ok(Ready::Planned(Box::new(planned)))
     }
 
@@ -338,10 +346,15 @@ impl<'a> Switch<'a> {
 
     async fn go_on(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let Planned { head, book, previous, problems, other, groups, .. } = planned;
+        let Planned { head, book, previous, problems, other, groups, written, .. } = planned;
         let Some(mut journal) = previous else { return Err(SwitchError::Stopped) };
-        journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
-        journal.write_book(&book).await.map_err(still_unended)?;
+        let old = &mut journal.head;
+        let is_written = (old.version, &old.holder, &old.gaps) == (head.version, &head.holder, &head.gaps)
+            && written.is_some_and(|written| written == as_text(&book));
+        if !is_written {
+            *old = Head { parts: std::mem::take(&mut old.parts), ..head };
+            journal.write_book(&book).await.map_err(still_unended)?;
+        }
         let moves = self.moves(journal, book, groups);
         let places = match moves.look().await {
             Ok((places, _)) => places,
@@ -413,6 +426,11 @@ impl<'a> Switch<'a> {
             told(&moves, cause, &places)
         }
     }
+}
+
+/// A book as text: equal texts need not be written again.
+fn as_text(book: &Book) -> String {
+    serde_json::to_string(book).unwrap_or_default()
 }
 
 /// A namespace that is not there has no lock either.

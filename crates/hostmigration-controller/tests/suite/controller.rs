@@ -106,7 +106,8 @@ async fn a_switch_that_cannot_be_done_fails_with_its_reason_and_is_tried_again_o
 
     ask_again(&shop.site, NAME).await;
     let completed = turn.until_ended(&shop, NAME).await;
-    assert_eq!(conditions(&completed), ["started", "failed", "started", "completed"]);
+    let words = last_words(&completed);
+    assert_eq!(conditions(&completed), ["started", "failed", "started", "completed"], "{words}");
     assert_eq!(shop.names(&shop.active, INGRESSES).await, ["api", "preview", "standby"]);
     assert_eq!(controller.metric("switches_failed_total").await, "1");
     controller.stop().await;

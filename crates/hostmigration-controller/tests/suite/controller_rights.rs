@@ -16,7 +16,7 @@ use lagoon_task_testing::until;
 use switch_testing::{SECRETS, Shop};
 
 /// What the role grants and a switch that goes well does not use, each with its reason.
-const ONLY_AFTER_A_FAULT: [&str; 14] = [
+const ONLY_AFTER_A_FAULT: [&str; 13] = [
     // A create whose answer was lost: is what is there our own?
     "get networking.k8s.io/ingresses",
     "get gateway.networking.k8s.io/httproutes",
@@ -35,7 +35,6 @@ const ONLY_AFTER_A_FAULT: [&str; 14] = [
     // An Event that is repeated.
     "patch events.k8s.io/events",
     // Only where a route names one.
-    "list gateway.networking.k8s.io/gateways",
     "list gateway.networking.k8s.io/referencegrants",
     "list traefik.io/middlewares",
     "list traefik.containo.us/middlewares",

@@ -358,14 +358,10 @@ fn rights(observed: &Observed, findings: &mut Findings) {
         }
     }
     let journal = (String::new(), "configmaps".to_owned());
-    let lock = ("coordination.k8s.io".to_owned(), "leases".to_owned());
     let standby = &observed.sides.standby;
     if Side::BOTH.iter().any(|side| observed.sides.of(*side).movers().next().is_some()) && standby.missing.is_none() {
         for verb in ["create", "update"] {
             right(standby, verb, &journal, findings);
-            for side in Side::BOTH {
-                right(observed.sides.of(side), verb, &lock, findings);
-            }
         }
     }
 }

@@ -119,8 +119,8 @@ fn all_problems_are_told_at_once_each_with_its_object_and_what_to_do() {
             "Namespace \"shop-standby\"",
         ])
     );
-    // The finalizer, the Service, the name; the other route's Service; six rights.
-    assert_eq!(problems.len(), 3 + 1 + 6, "{problems:?}");
+    // The finalizer, the Service, the name; the other route's Service; four rights.
+    assert_eq!(problems.len(), 3 + 1 + 4, "{problems:?}");
     assert!(problems.is_sorted(), "{problems:?}");
     assert!(problems.iter().all(|problem| !problem.remedy.is_empty()));
 }

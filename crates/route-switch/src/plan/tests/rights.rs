@@ -46,7 +46,7 @@ fn a_right_is_surely_missing_only_where_the_rules_are_complete_and_none_gives_it
 }
 
 #[test]
-fn every_right_to_routes_the_lock_and_the_journal_is_asked_for() {
+fn every_right_to_routes_and_the_journal_is_asked_for() {
     let mut observed = observed(&[ingress("www")], &[]);
     observed.sides.standby.rights = complete(Vec::new());
     observed.sides.active.rights = complete(Vec::new());
@@ -54,16 +54,12 @@ fn every_right_to_routes_the_lock_and_the_journal_is_asked_for() {
         problems(&observed),
         [
             no_right(ACTIVE, "create ingresses"),
-            no_right(ACTIVE, "create leases"),
             no_right(ACTIVE, "delete ingresses"),
-            no_right(ACTIVE, "update leases"),
             // The journal is in the standby environment.
             no_right(STANDBY, "create configmaps"),
             no_right(STANDBY, "create ingresses"),
-            no_right(STANDBY, "create leases"),
             no_right(STANDBY, "delete ingresses"),
             no_right(STANDBY, "update configmaps"),
-            no_right(STANDBY, "update leases"),
         ]
     );
 }
