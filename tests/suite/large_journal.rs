@@ -170,7 +170,7 @@ async fn changes(shop: &Shop<'_>) -> Vec<String> {
 /// A route that is changed while it moves costs one small object, however large the book is.
 #[tokio::test]
 async fn a_changed_route_is_written_down_beside_a_large_journal() {
-    let (shop, mut notes) = large("beside").await;
+    let (shop, mut notes) = large("written-beside").await;
     let mut left = ROUTES;
     let plan = move |passing: &Passing| {
         if creates_route(passing) && left > 0 {

@@ -219,7 +219,7 @@ async fn an_object_recreated_meanwhile_is_not_the_tasks_whatever_it_says() {
 
 #[tokio::test]
 async fn an_unfinished_object_that_is_being_deleted_is_refused() {
-    let site = Site::new(control_plane().await, "being-deleted").await;
+    let site = Site::new(control_plane().await, "object-being-deleted").await;
     earlier_object(&site, json!({ MIGRATE: "true" }), &[]).await;
     delete_in_vain(&site).await;
     let task = site.task(&site.payload(NAME)).variable("TASK_TIMEOUT_SECONDS", "5");
