@@ -59,7 +59,9 @@ async fn the_controllers_role_grants_what_a_switch_uses_and_what_a_fault_may_ask
     let used: BTreeSet<String> = finished.requests.iter().filter_map(right).collect();
     let granted = granted(&turn).await;
     let faults: BTreeSet<String> = ONLY_AFTER_A_FAULT.map(str::to_owned).into();
-    let unused: BTreeSet<String> = granted.difference(&used).cloned().collect();
+    let mut unused: BTreeSet<String> = granted.difference(&used).cloned().collect();
+    // Whether the lock is still held is asked only in a switch that takes longer than half a second.
+    unused.remove("get coordination.k8s.io/leases");
     assert_eq!(unused, faults);
 }
 
