@@ -21,6 +21,7 @@ mod large_journal;
 mod lock;
 mod malformed;
 mod meanwhile;
+mod others_at_work;
 mod payloads;
 mod preflight;
 mod results;

@@ -1,0 +1,85 @@
+//! What others do to a site is told before the first write: a build of Lagoon, a policy that keeps routes where they are. And
+//! what others use stays.
+
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, DeleteParams};
+use lagoon_task_testing::until_so;
+use serde_json::{Value, json};
+
+use crate::evidence::writes;
+use switch_testing::{INGRESSES, SECRETS, Shop, control_plane};
+
+fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "labels": labels },
+        "spec": {
+            "serviceAccountName": "lagoon-deployer",
+            "automountServiceAccountToken": false,
+            "containers": [{ "name": "main", "image": "example" }],
+            "volumes": volumes,
+        },
+    })
+}
+
+#[tokio::test]
+async fn running_build_of_lagoon_is_a_problem_before_the_first_write() {
+    let shop = Shop::with_routes(control_plane().await, "build").await;
+    let before = shop.content().await;
+    shop.add(&shop.active, vec![pod("lagoon-build-1", &json!({ "lagoon.sh/jobType": "build" }), &json!([]))]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let problem = "Pod \"lagoon-build-1\" in namespace \"build-main\": it is a build of Lagoon that runs";
+    assert!(finished.log.contains(problem), "{}", finished.log);
+    assert!(writes(&finished).is_empty(), "{:#?}", writes(&finished));
+    assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn policy_that_forbids_deletes_is_a_problem_before_the_first_write() {
+    let shop = Shop::with_routes(control_plane().await, "no-deletes").await;
+    let before = shop.content().await;
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": { "name": "no-deletes" },
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": shop.active } },
+                "resourceRules": [{
+                    "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["DELETE"],
+                    "resources": ["ingresses"],
+                }],
+            },
+            "validations": [{ "expression": "false", "message": "routes are for ever" }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": { "name": "no-deletes" },
+        "spec": { "policyName": "no-deletes", "validationActions": ["Deny"] },
+    });
+    shop.control_plane.apply(&format!("{policy}\n---\n{binding}")).await.unwrap();
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.active);
+    let dry_run = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    until_so(async || routes.delete("www", &dry_run).await.is_err()).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let problem = "Ingress \"www\" in namespace \"no-deletes-main\": the cluster does not let it be deleted";
+    assert!(finished.log.contains(problem) && finished.log.contains("routes are for ever"), "{}", finished.log);
+    assert!(writes(&finished).is_empty(), "{:#?}", writes(&finished));
+    assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn secret_that_a_pod_mounts_stays_and_the_log_says_so() {
+    let shop = Shop::with_routes(control_plane().await, "mounted").await;
+    let volumes = json!([{ "name": "tls", "secret": { "secretName": "www-tls" } }]);
+    shop.add(&shop.active, vec![pod("varnish-0", &json!({}), &volumes)]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["shop", "www"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, SECRETS).await, ["preview-tls", "standby-tls", "www-tls"], "{}", finished.log);
+    assert!(finished.log.contains("too: Pod \"varnish-0\" uses it there"), "{}", finished.log);
+}
