@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
 
 mod bench_itself;
+mod cert_manager;
 mod certificates;
 mod crd_way;
 mod custom_resource;
