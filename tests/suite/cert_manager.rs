@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{Api, DeleteParams, PostParams};
 use lagoon_task_testing::{CertManager, ControlPlane, ControllerManager, ingress, until_so};
 use serde_json::{Value, json};
 
@@ -41,7 +43,8 @@ async fn all_ready(shop: &Shop<'_>, namespace: &str, routes: &[&str]) -> bool {
     certificates.len() == routes.len() && certificates.iter().all(is_ready)
 }
 
-async fn switch_with(control_plane: &ControlPlane, project: &str) {
+/// A site of which each route has a Certificate of its own, issued and ready.
+async fn certified<'bench>(control_plane: &'bench ControlPlane, project: &str) -> Shop<'bench> {
     let shop = Shop::empty(control_plane, project).await;
     for (namespace, routes) in [(&shop.standby, ["preview", "standby"]), (&shop.active, ["shop", "www"])] {
         for name in routes {
@@ -51,6 +54,67 @@ async fn switch_with(control_plane: &ControlPlane, project: &str) {
         }
         until_so(async || all_ready(&shop, namespace, &routes).await).await;
     }
+    shop
+}
+
+/// Has each route of this name refused that is really to be created in the namespace.
+async fn refuse(shop: &Shop<'_>, namespace: &str, name: &str) {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": { "name": namespace },
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+                "resourceRules": [{
+                    "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
+                    "resources": ["ingresses"],
+                }],
+            },
+            "validations": [{
+                "expression": format!("request.dryRun || object.metadata.name != '{name}'"), "message": "not this one",
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": { "name": namespace },
+        "spec": { "policyName": namespace, "validationActions": ["Deny"] },
+    });
+    shop.control_plane.apply(&format!("{policy}\n---\n{binding}")).await.unwrap();
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
+    let route: Ingress = serde_json::from_value(ingress(name, "refused.example.com", "web", None)).unwrap();
+    until_so(async || {
+        let is_refused = routes.create(&PostParams::default(), &route).await.is_err();
+        if !is_refused {
+            routes.delete(name, &DeleteParams::default()).await.unwrap();
+        }
+        is_refused
+    })
+    .await;
+}
+
+async fn undo_with(control_plane: &ControlPlane, project: &str) {
+    let shop = certified(control_plane, project).await;
+    let issued = keys(&shop).await;
+    refuse(&shop, &shop.standby, "www").await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("The switch was undone because"), "{}", finished.log);
+    for (namespace, routes) in [(&shop.standby, ["preview", "standby"]), (&shop.active, ["shop", "www"])] {
+        assert_eq!(shop.names(namespace, INGRESSES).await, routes, "{}", finished.log);
+        until_so(async || all_ready(&shop, namespace, &routes).await).await;
+    }
+    // Under their own names, or where they had been copied to: cert-manager may have been quicker.
+    for (name, key) in issued {
+        let mut all = shop.list(&shop.standby, SECRETS).await;
+        all.extend(shop.list(&shop.active, SECRETS).await);
+        assert!(all.iter().any(|secret| secret["data"] == key), "{name} is lost\n{}", finished.log);
+    }
+}
+
+async fn switch_with(control_plane: &ControlPlane, project: &str) {
+    let shop = certified(control_plane, project).await;
     let (issued, requests) = (keys(&shop).await, names(&shop, REQUESTS).await);
     assert_eq!(issued.len(), 4);
     for number in 0..2 {
@@ -79,7 +143,9 @@ async fn keys_go_along_and_nothing_is_issued_anew() {
     // The kinds that it is to collect have to be there.
     let _controller_manager = ControllerManager::start(&control_plane).await.unwrap();
     switch_with(&control_plane, "kept-keys").await;
+    undo_with(&control_plane, "kept-undone").await;
     drop(cert_manager);
     let _cert_manager = CertManager::start_with_certificate_owner_ref(&control_plane).await.unwrap();
     switch_with(&control_plane, "owned-keys").await;
+    undo_with(&control_plane, "owned-undone").await;
 }

@@ -416,6 +416,7 @@ impl<'a> Switch<'a> {
         }
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
         let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
+        moves.restore_originals().await;
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }

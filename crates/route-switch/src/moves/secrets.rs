@@ -276,6 +276,20 @@ impl<'a> Moves<'a> {
         undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
     }
 
+    /// Before routes go back: puts the Secrets back that are no longer at home, or cert-manager would issue them anew for the
+    /// routes. What fails here is tried again once the routes are back.
+    pub(crate) async fn restore_originals(&self) {
+        for entry in self.companions().0 {
+            let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
+            if let Ok(None) = here.get_metadata(&entry.name).await
+                && let Ok(Some(copy)) = there.get(&entry.name).await
+                && made_by(&self.switch)(&copy)
+            {
+                let _ = self.put(&here, &returned(&copy, here.namespace(), &self.switch)).await;
+            }
+        }
+    }
+
     async fn undo_copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
         let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
         if let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) {
@@ -297,7 +311,14 @@ impl<'a> Moves<'a> {
         let original = match here.get(&entry.name).await? {
             Some(original) if Metadata::of(&original).deletion_timestamp.is_some() => return Ok(false),
             Some(original) => original,
-            None => self.put(here, &returned(copy, here.namespace(), &self.switch)).await?.0,
+            None => match self.put(here, &returned(copy, here.namespace(), &self.switch)).await {
+                Ok((created, _)) => created,
+                // cert-manager has issued one anew for the route that is back: then both stay.
+                Err(MoveError::Sure(SureError::Cluster(error))) if *error.cause() == Cause::AlreadyExists => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            },
         };
         let stays = living::all_live(self.looking.cluster, here.namespace(), &original).await;
         Ok(stays && same_content(&original, copy))
