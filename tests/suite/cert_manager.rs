@@ -147,5 +147,4 @@ async fn keys_go_along_and_nothing_is_issued_anew() {
     drop(cert_manager);
     let _cert_manager = CertManager::start_with_certificate_owner_ref(&control_plane).await.unwrap();
     switch_with(&control_plane, "owned-keys").await;
-    undo_with(&control_plane, "owned-undone").await;
 }

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use lagoon_task::cluster::{Cluster, Metadata};
 
+/// An owner's owners are looked at this far.
+const GENERATIONS: u32 = 3;
+
 /// Gives `object`, which is about to be created in `namespace`, those owners of `original` that still exist there.
 pub(crate) async fn restore(cluster: &Cluster, namespace: &str, original: &Value, object: &mut Value) {
     let living = living(cluster, namespace, original).await;
@@ -24,7 +27,7 @@ pub(crate) async fn all_live(cluster: &Cluster, namespace: &str, object: &Value)
 async fn living(cluster: &Cluster, namespace: &str, object: &Value) -> Vec<Value> {
     let mut living = Vec::new();
     for owner in references(object) {
-        if lives(cluster, namespace, owner).await {
+        if lives(cluster, namespace, owner, GENERATIONS).await {
             living.push(owner.clone());
         }
     }
@@ -35,15 +38,25 @@ fn references(object: &Value) -> impl Iterator<Item = &Value> {
     object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// What cannot be looked up counts as gone: without the reference nothing is lost.
-async fn lives(cluster: &Cluster, namespace: &str, owner: &Value) -> bool {
+/// What cannot be looked up counts as gone: without the reference nothing is lost. So does an owner whose own owner is gone,
+/// such as the Certificate of a deleted route: the garbage collector has only not come to it yet.
+async fn lives(cluster: &Cluster, namespace: &str, owner: &Value, generations: u32) -> bool {
     let text = |field: &str| owner[field].as_str().unwrap_or_default();
     let (version, kind, name, uid) = (text("apiVersion"), text("kind"), text("name"), text("uid"));
     let Some(plural) = plural(cluster, version, kind).await else { return false };
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
-    let found: Option<Metadata> = cluster.objects(&resource, namespace).get_metadata(name).await.ok().flatten();
-    found.is_some_and(|found| found.uid == uid && found.deletion_timestamp.is_none())
+    let Ok(Some(found)) = cluster.objects(&resource, namespace).get(name).await else { return false };
+    let metadata = Metadata::of(&found);
+    if metadata.uid != uid || metadata.deletion_timestamp.is_some() {
+        return false;
+    }
+    for owner in references(&found) {
+        if generations == 0 || !Box::pin(lives(cluster, namespace, owner, generations - 1)).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// The plural of a kind, by which it is asked for.

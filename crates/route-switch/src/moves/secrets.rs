@@ -292,12 +292,20 @@ impl<'a> Moves<'a> {
 
     async fn undo_copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
         let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
-        if let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) {
+        for _ in 0..UNDO_ATTEMPTS {
+            let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) else { break };
             if !self.is_back(entry, &here, &copy).await? {
                 self.say_both_stay(&entry.name, &there, "the one that it was copied from has changed, or may yet go");
                 return Ok(());
             }
-            ensure::delete(&there, &Metadata::of(&copy)).await?;
+            match ensure::delete(&there, &Metadata::of(&copy)).await {
+                // cert-manager writes on Secrets whose Certificates come and go: it is compared again.
+                Err(SureError::Changed { .. }) => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
         }
         if entry.way == SecretWay::Replace {
             self.put_back(entry).await?;
@@ -324,6 +332,9 @@ impl<'a> Moves<'a> {
         Ok(stays && same_content(&original, copy))
     }
 }
+
+/// A copy that others keep changing is tried to be taken back this often, and then stays.
+const UNDO_ATTEMPTS: u32 = 5;
 
 /// Why a Secret is not deleted although it has gone along.
 const CHANGED: &str = "one of the two has changed during the switch";
