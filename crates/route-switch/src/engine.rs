@@ -37,7 +37,7 @@ pub enum Ready<'a> {
     Nothing(Vec<String>),
     /// The switch is done already, and Lagoon may not know it.
     Done(Box<Done<'a>>),
-    /// It can be carried out, or gone on with.
+    /// It can be carried out, or resumed.
     Planned(Box<Planned<'a>>),
 }
 
@@ -56,13 +56,13 @@ pub struct Planned<'a> {
     /// The journal there, of this switch or of an earlier one.
     previous: Option<Journal<'a>>,
     is_begun: bool,
-    /// Why a switch that has begun cannot be gone on with: it is undone.
+    /// Why an interrupted switch cannot be resumed: it is undone.
     problems: Vec<Problem>,
     /// The unfinished journal of a switch the other way, which this one ends.
     other: Option<Journal<'a>>,
     groups: Groups,
-    /// The book that the journal has.
-    written: Option<String>,
+    /// Whether the journal says so already.
+    is_written: bool,
 }
 
 impl Planned<'_> {
@@ -113,8 +113,8 @@ impl<'a> Switch<'a> {
 
     /// Finds out what there is to do. Changes nothing, so it may be given up at any point.
     ///
-    /// A new switch, one that an earlier run has begun, and one that is done are told apart by what is seen: what is still
-    /// to do is planned and checked anew.
+    /// A new switch, an interrupted one, and one that is done differ only in what is seen: what is still to do is planned and
+    /// checked each time.
     pub async fn prepare(&'a self) -> Result<Ready<'a>, SwitchError> {
         let looking = self.looking();
         let own = self.find(Side::Standby).await?;
@@ -129,13 +129,13 @@ impl<'a> Switch<'a> {
             Some(other) => other.book().await.map_err(still_unended)?,
             None => Book::default(),
         };
-        let written = book.as_ref().map(as_text);
         let (mut observed, groups) = looking.observe(self.lock.is_some()).await?;
         match (&own, book) {
             (Some(own), Some(book)) => {
                 let known = book.clone();
                 let mut found = claim::resume(&mut observed, &own.head, book);
                 found.nowhere.extend(claim::rescue(&mut observed, &known, rescued));
+                found.written = as_text(&known);
                 begun = Some(found);
             }
             (Some(own), None) if self.is_same(&own.head) && already_done::is_in_place(&observed, &own.head) => {
@@ -145,11 +145,7 @@ impl<'a> Switch<'a> {
             _ => {}
         }
         looking.look_closer(&mut observed, &groups).await?;
-        let mut ready = self.plan(observed, groups, own, begun, ended, other).await?;
-        if let Ready::Planned(planned) = &mut ready {
-            planned.written = written;
-        }
-        Ok(ready)
+        self.plan(observed, groups, own, begun, ended, other).await
     }
 
     async fn plan(
@@ -174,7 +170,7 @@ impl<'a> Switch<'a> {
             }
             Err(found) => problems.extend(found),
         }
-        let head = self.head(own.as_ref().filter(|_| is_begun || ended.is_some()), ended.clone());
+        let mut head = self.head(own.as_ref().filter(|_| is_begun || ended.is_some()), ended.clone());
         if problems.is_empty() {
             if book.routes.is_empty() && !is_begun {
                 return Ok(match own.zip(ended) {
@@ -195,15 +191,17 @@ impl<'a> Switch<'a> {
             }
             book = begun.all;
         }
-        let mut head = head;
         let is_nowhere = |entry: &RouteEntry| begun.nowhere.iter().any(|one| *one == entry.key());
         head.gaps = (0..book.routes.len()).filter(|place| is_nowhere(&book.routes[*place])).collect();
+        let is_written = is_begun
+            && own.as_ref().is_some_and(|own| own.head.says_the_same(&head))
+            && begun.written == as_text(&book);
         let mut places = Places::default();
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
         let planned =
-            Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups, written: None };
+            Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups, is_written };
         Ok(Ready::Planned(Box::new(planned)))
     }
 
@@ -346,13 +344,10 @@ impl<'a> Switch<'a> {
 
     async fn go_on(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let Planned { head, book, previous, problems, other, groups, written, .. } = planned;
+        let Planned { head, book, previous, problems, other, groups, is_written, .. } = planned;
         let Some(mut journal) = previous else { return Err(SwitchError::Stopped) };
-        let old = &mut journal.head;
-        let is_written = (old.version, &old.holder, &old.gaps) == (head.version, &head.holder, &head.gaps)
-            && written.is_some_and(|written| written == as_text(&book));
         if !is_written {
-            *old = Head { parts: std::mem::take(&mut old.parts), ..head };
+            journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
             journal.write_book(&book).await.map_err(still_unended)?;
         }
         let moves = self.moves(journal, book, groups);

@@ -9,8 +9,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::cluster::ensure;
 use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
+use crate::cluster::{ensure, owners};
 use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights};
 use crate::plan::users;
 use crate::route::{BesideKind, Route, RouteKind};
@@ -187,7 +187,7 @@ impl<'a> Looking<'a> {
         let listed = certificates.list(|object| Certificate {
             metadata: Metadata::of(&object),
             secret: object.pointer("/spec/secretName").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            owners: owners(&object),
+            owners: owners::uids(&object),
             manifest: object.to_string(),
         });
         // Where the deployer may not see them, they are none of its business.
@@ -300,11 +300,6 @@ impl<'a> Looking<'a> {
         };
         Ok(Rights::of(&ensure::ask(ask).await?["status"]))
     }
-}
-
-pub(crate) fn owners(object: &Value) -> BTreeSet<String> {
-    let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect()
 }
 
 fn grant(object: &Value) -> Grant {

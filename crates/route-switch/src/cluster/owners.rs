@@ -1,7 +1,9 @@
-//! Owners of an object that is put back where it was.
+//! Who owns an object, and which of them it gets back when it is put back where it was.
 //!
 //! An object whose owner is gone is deleted by the cluster's garbage collector. So of the owners that it had, it gets back
 //! those that are still the same objects.
+
+use std::collections::BTreeSet;
 
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::Value;
@@ -10,6 +12,11 @@ use lagoon_task::cluster::{Cluster, Metadata};
 
 /// An owner's owners are looked at this far.
 const GENERATIONS: u32 = 3;
+
+/// The uids of an object's owners.
+pub(crate) fn uids(object: &Value) -> BTreeSet<String> {
+    references(object).filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect()
+}
 
 /// Gives `object`, which is about to be created in `namespace`, those owners of `original` that still exist there.
 pub(crate) async fn restore(cluster: &Cluster, namespace: &str, original: &Value, object: &mut Value) {

@@ -200,6 +200,11 @@ impl Holder {
 }
 
 impl Head {
+    /// Whether an interrupted switch with this head can be resumed with `other` without a write: parts aside.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        (self.version, &self.holder, &self.gaps) == (other.version, &other.holder, &other.gaps)
+    }
+
     /// That of a switch that is over, and of which no more is known.
     pub(super) fn of_the_past(switch_id: String) -> Self {
         Self {

@@ -31,9 +31,10 @@ impl Moves<'_> {
                 let Err(error) = objects.merge(&seen.name, &patch).await else { return Ok(()) };
                 match error.cause() {
                     Cause::Denied(words) if host_is_taken(words) && pauses.pause().await => {}
-                    cause if is_refusal(cause) => return Ok(()),
-                    // Somebody has deleted it, or made it anew: it is not this switch's any more.
-                    Cause::NotFound(_) | Cause::Conflict => return Ok(()),
+                    // Somebody has deleted it, or created another in its place: it is not this switch's any more.
+                    cause if is_refusal(cause) || matches!(cause, Cause::NotFound(_) | Cause::Conflict) => {
+                        return Ok(());
+                    }
                     _ => return Err(error.into()),
                 }
             }

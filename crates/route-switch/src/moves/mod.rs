@@ -78,7 +78,7 @@ pub enum MoveError {
     /// The routes are of a kind that this program does not know.
     #[error("the journal names routes of kind \"{0}\", which this version does not know")]
     Kind(String),
-    /// An interrupted switch cannot be gone on with any more.
+    /// An interrupted switch cannot be resumed.
     #[error("the rest of the switch can no longer be carried out: {}", listed(.0))]
     Problems(Vec<Problem>),
     /// Routes that were moved are moved again by somebody else, each time.

@@ -10,8 +10,7 @@ use serde_json::Value;
 use crate::CONCURRENT;
 use crate::cluster::ensure::{self, SureError, made_by};
 use crate::cluster::kinds::certificate;
-use crate::cluster::observe::owners;
-use crate::cluster::owners as living;
+use crate::cluster::owners;
 use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
 use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
@@ -150,7 +149,7 @@ impl<'a> Moves<'a> {
         let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
         let object = if side == entry.home {
             let mut object = at_home(&entry.object(), objects.namespace());
-            living::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
+            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
             object
         } else {
             copied(&entry.object(), objects.namespace(), &self.switch)
@@ -189,8 +188,8 @@ impl<'a> Moves<'a> {
                 route_using(entry.home, &entry.secret).is_some()
             } else {
                 // Its route may have stayed after all.
-                let owners = owners(&entry.object());
-                routes.of(entry.home).iter().any(|route| owners.contains(&route.metadata.uid))
+                let uids = owners::uids(&entry.object());
+                routes.of(entry.home).iter().any(|route| uids.contains(&route.metadata.uid))
             };
             if !is_needed {
                 self.delete_certificate(entry, entry.home).await?;
@@ -328,7 +327,7 @@ impl<'a> Moves<'a> {
                 Err(error) => return Err(error),
             },
         };
-        let stays = living::all_live(self.looking.cluster, here.namespace(), &original).await;
+        let stays = owners::all_live(self.looking.cluster, here.namespace(), &original).await;
         Ok(stays && same_content(&original, copy))
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Begun {
     pub(crate) all: Book,
     /// The routes that are nowhere and are to be created.
     pub(crate) nowhere: Vec<RouteKey>,
+    /// The book as it was written down, as text.
+    pub(crate) written: String,
     /// What has changed since, for the log.
     pub(crate) notes: Vec<String>,
     /// What of it cannot be looked at, so that it cannot be gone on with.

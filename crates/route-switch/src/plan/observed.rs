@@ -148,9 +148,4 @@ impl Namespace {
     pub fn movers(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter().filter(|route| route.migrates() && !route.is_settled)
     }
-
-    /// The routes that stay.
-    pub fn stayers(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter(|route| !route.migrates() || route.is_settled)
-    }
 }

@@ -39,9 +39,9 @@ fn the_servers_rules_are_rights_but_for_those_of_named_objects() {
 #[test]
 fn owners_are_told_by_their_uids() {
     let object = json!({ "metadata": { "ownerReferences": [{ "uid": "a" }, { "name": "b" }, { "uid": "c" }] } });
-    assert_eq!(owners(&object), names(&["a", "c"]));
+    assert_eq!(owners::uids(&object), names(&["a", "c"]));
     for none in [json!({}), json!(null), json!({ "metadata": { "ownerReferences": null } })] {
-        assert_eq!(owners(&none), BTreeSet::new(), "{none}");
+        assert_eq!(owners::uids(&none), BTreeSet::new(), "{none}");
     }
 }
 
