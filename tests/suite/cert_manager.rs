@@ -59,29 +59,8 @@ async fn certified<'bench>(control_plane: &'bench ControlPlane, project: &str) -
 
 /// Has each route of this name refused that is really to be created in the namespace.
 async fn refuse(shop: &Shop<'_>, namespace: &str, name: &str) {
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": { "name": namespace },
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-                "resourceRules": [{
-                    "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
-                    "resources": ["ingresses"],
-                }],
-            },
-            "validations": [{
-                "expression": format!("request.dryRun || object.metadata.name != '{name}'"), "message": "not this one",
-            }],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": { "name": namespace },
-        "spec": { "policyName": namespace, "validationActions": ["Deny"] },
-    });
-    shop.control_plane.apply(&format!("{policy}\n---\n{binding}")).await.unwrap();
+    let allowed = format!("request.dryRun || object.metadata.name != '{name}'");
+    shop.add_policy(namespace, "CREATE", &allowed, "not this one").await;
     let routes: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
     let route: Ingress = serde_json::from_value(ingress(name, "refused.example.com", "web", None)).unwrap();
     until_so(async || {

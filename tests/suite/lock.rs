@@ -5,7 +5,7 @@ use http::Method;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use lagoon_task_testing::{Fault, FaultProxy, Passing, Running, built, first, ingress};
+use lagoon_task_testing::{Fault, FaultProxy, Passing, Running, first, ingress};
 use route_switch::journal::{Book, Head, Holder, RouteEntry, State, pack};
 use route_switch::side::Side;
 use serde_json::value::RawValue;
@@ -188,14 +188,7 @@ async fn many_pairs_of_opposite_runs_end_whole() {
     shop.site.launcher.allow_switch(&shop.site.active, &shop.site.standby).await.unwrap();
     for number in 0..6 {
         let forth = shop.launch().await;
-        let payload = json!({
-            "productionEnvironment": "develop",
-            "standbyEnvironment": "main",
-            "sourceNamespace": shop.active,
-            "destinationNamespace": shop.standby,
-        });
-        let task = shop.site.launcher.task(&shop.site.active, built("activestandby").unwrap()).payload(&payload);
-        let back = task.launch().await.unwrap();
+        let back = shop.task_back().launch().await.unwrap();
         let (forth, back) = (forth.finish().await.unwrap(), back.finish().await.unwrap());
         let logs = format!("pair {number}\n{}\n{}", forth.log, back.log);
         assert!(forth.exit_code == Some(0) || back.exit_code == Some(0), "{logs}");

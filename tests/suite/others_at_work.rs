@@ -40,27 +40,7 @@ async fn running_build_of_lagoon_is_a_problem_before_the_first_write() {
 async fn policy_that_forbids_deletes_is_a_problem_before_the_first_write() {
     let shop = Shop::with_routes(control_plane().await, "no-deletes").await;
     let before = shop.content().await;
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": { "name": "no-deletes" },
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": shop.active } },
-                "resourceRules": [{
-                    "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["DELETE"],
-                    "resources": ["ingresses"],
-                }],
-            },
-            "validations": [{ "expression": "false", "message": "routes are for ever" }],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": { "name": "no-deletes" },
-        "spec": { "policyName": "no-deletes", "validationActions": ["Deny"] },
-    });
-    shop.control_plane.apply(&format!("{policy}\n---\n{binding}")).await.unwrap();
+    shop.add_policy(&shop.active, "DELETE", "false", "routes are for ever").await;
     let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.active);
     let dry_run = DeleteParams { dry_run: true, ..DeleteParams::default() };
     until_so(async || routes.delete("www", &dry_run).await.is_err()).await;

@@ -256,30 +256,7 @@ async fn until_refused(shop: &Shop<'_>, namespace: &str, words: &str) {
 /// A policy of the cluster for the Ingresses of one namespace, which refuses them in these words. Waits until it is in
 /// force.
 async fn refuse_ingresses(shop: &Shop<'_>, namespace: &str, words: &str) {
-    let name = format!("refuses-{namespace}");
-    let manifests = [
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-            "metadata": { "name": name },
-            "spec": {
-                "failurePolicy": "Fail",
-                "matchConstraints": {
-                    "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-                    "resourceRules": [{
-                        "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
-                        "resources": ["ingresses"],
-                    }],
-                },
-                "validations": [{ "expression": "false", "message": words }],
-            },
-        }),
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": { "name": name },
-            "spec": { "policyName": name, "validationActions": ["Deny"] },
-        }),
-    ];
-    shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    shop.add_policy(namespace, "CREATE", "false", words).await;
     until_refused(shop, namespace, words).await;
 }
 

@@ -90,19 +90,53 @@ impl<'bench> Shop<'bench> {
         self.launch().await.finish().await.unwrap()
     }
 
-    /// Switches the other way, as Lagoon does once it has recorded a switch.
-    pub async fn switch_back(&self) -> Finished {
-        self.site.launcher.allow_switch(&self.site.active, &self.site.standby).await.unwrap();
+    /// The task that switches it the other way. Its rights in the other namespace are given by
+    /// [`switch_back`](Self::switch_back), or by who launches it.
+    pub fn task_back(&self) -> Task<'bench> {
         let payload = json!({
             "productionEnvironment": "develop",
             "standbyEnvironment": "main",
             "sourceNamespace": self.active,
             "destinationNamespace": self.standby,
         });
-        let task = self.site.launcher.task(&self.site.active, built("activestandby").unwrap()).payload(&payload);
-        let finished = task.launch().await.unwrap().finish().await.unwrap();
+        self.site.launcher.task(&self.site.active, built("activestandby").unwrap()).payload(&payload)
+    }
+
+    /// Switches the other way, as Lagoon does once it has recorded a switch.
+    pub async fn switch_back(&self) -> Finished {
+        self.site.launcher.allow_switch(&self.site.active, &self.site.standby).await.unwrap();
+        let finished = self.task_back().launch().await.unwrap().finish().await.unwrap();
         self.site.launcher.forbid_switch(&self.site.active, &self.site.standby).await.unwrap();
         finished
+    }
+
+    /// Has a policy of the cluster refuse `operation` on the Ingresses of one namespace in these words, unless `expression`
+    /// allows it. It takes a moment until it is in force.
+    pub async fn add_policy(&self, namespace: &str, operation: &str, expression: &str, words: &str) {
+        let name = format!("refuses-{namespace}");
+        let manifests = [
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+                "metadata": { "name": name },
+                "spec": {
+                    "failurePolicy": "Fail",
+                    "matchConstraints": {
+                        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+                        "resourceRules": [{
+                            "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": [operation],
+                            "resources": ["ingresses"],
+                        }],
+                    },
+                    "validations": [{ "expression": expression, "message": words }],
+                },
+            }),
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+                "metadata": { "name": name },
+                "spec": { "policyName": name, "validationActions": ["Deny"] },
+            }),
+        ];
+        self.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
     }
 
     /// All objects of a resource in a namespace, in the order of their names.
