@@ -10,7 +10,7 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams, WatchEvent, WatchParams,
 };
 use lagoon_task_testing::{ingress, tls_secret};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use switch_testing::Shop;
@@ -19,10 +19,10 @@ use switch_testing::Shop;
 const END: &str = "end-of-history";
 
 /// A kind's plural, a namespace and a name.
-type Key = (&'static str, String, String);
+pub type Key = (&'static str, String, String);
 
 /// Everything that is there at one moment.
-type Moment = BTreeMap<Key, Value>;
+pub type Moment = BTreeMap<Key, Value>;
 
 /// The data of the Secret that each host is served with; nothing for a host without TLS.
 type Certificates = BTreeMap<String, Option<Value>>;
@@ -46,10 +46,15 @@ pub struct History {
     changes: Vec<Change>,
 }
 
-fn kinds(namespace: &str) -> [(&'static str, ApiResource, Value); 2] {
-    let resource =
-        |group, kind, plural| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural);
-    [
+/// A kind's plural, the kind, and what is created last of it.
+type Kind = (&'static str, ApiResource, Value);
+
+fn resource(group: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
+}
+
+fn routes_and_secrets(namespace: &str) -> Vec<Kind> {
+    vec![
         // Where hosts may not overlap neither may these.
         (
             "ingresses",
@@ -60,9 +65,31 @@ fn kinds(namespace: &str) -> [(&'static str, ApiResource, Value); 2] {
     ]
 }
 
+/// The same with routes of the Gateway API, and with `ConfigMaps`, in which journals are.
+fn all_kinds(namespace: &str) -> Vec<Kind> {
+    let named = json!({ "metadata": { "name": END } });
+    let mut kinds = routes_and_secrets(namespace);
+    kinds.push(("configmaps", resource("", "ConfigMap", "configmaps"), named.clone()));
+    let mut route = named;
+    route["apiVersion"] = "gateway.networking.k8s.io/v1".into();
+    route["kind"] = "HTTPRoute".into();
+    route["spec"] = json!({ "hostnames": [format!("{namespace}.invalid")] });
+    kinds.push(("httproutes", resource("gateway.networking.k8s.io", "HTTPRoute", "httproutes"), route));
+    kinds
+}
+
 impl Recording {
-    /// Watches from now on.
+    /// Watches Ingresses and Secrets from now on.
     pub async fn start(shop: &Shop<'_>) -> Self {
+        Self::of(shop, routes_and_secrets).await
+    }
+
+    /// Watches also journals and the routes of the Gateway API, which the cluster must have.
+    pub async fn with_journals(shop: &Shop<'_>) -> Self {
+        Self::of(shop, all_kinds).await
+    }
+
+    async fn of(shop: &Shop<'_>, kinds: fn(&str) -> Vec<Kind>) -> Self {
         let mut recording = Self { start: Moment::new(), watches: Vec::new() };
         for namespace in [&shop.standby, &shop.active] {
             for (plural, resource, end) in kinds(namespace) {
@@ -149,7 +176,8 @@ impl History {
         });
     }
 
-    fn replay(&self, mut check: impl FnMut(&str, &Moment)) {
+    /// Looks at every moment, the first included, in order: what happened last, and what is there.
+    pub fn replay(&self, mut check: impl FnMut(&str, &Moment)) {
         let mut moment = self.start.clone();
         check("at first", &moment);
         for change in &self.changes {

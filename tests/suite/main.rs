@@ -35,3 +35,4 @@ mod there_and_back;
 mod trust;
 mod upstream_faults;
 mod webhook_lag;
+mod worlds;
