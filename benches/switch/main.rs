@@ -4,6 +4,7 @@
 
 mod visitors;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -212,19 +213,26 @@ fn report(routes: usize, tls: bool, runs: &[Measured]) {
     print_median(&format!("{routes} routes each way, {with}"), runs.iter().map(|run| run.whole).collect());
     let memory = runs.iter().map(|run| run.peak_memory_kib).max().unwrap_or_default();
     let requests = runs.iter().map(|run| run.requests.len()).max().unwrap_or_default();
-    let (fixed, each) = fixed_and_each(routes, tls, requests);
+    let limit = 2 * routes * if tls { 9 } else { 5 } + 30;
+    let offline: usize = runs.iter().map(|run| deleted_first(&run.requests)).sum();
     println!(
-        "    {:.1} MB at most; {requests} requests at most: {each:.2} a route, and {fixed} fixed",
+        "    {:.1} MB at most; {requests} requests at most, {limit} wanted; {offline} routes offline for a moment",
         as_f64(memory) * 1024.0 / 1e6
     );
 }
 
-/// The requests of a route are as many as the engine sends for it; the rest is for the switch.
-fn fixed_and_each(routes: usize, tls: bool, requests: usize) -> (usize, f64) {
-    let moved = 2 * routes;
-    let each = if tls { 8 } else { 3 };
-    let fixed = requests.saturating_sub(moved * each);
-    (fixed, as_f64((requests - fixed) as u64) / as_f64(moved as u64))
+/// How many routes were deleted before they were created on the other side.
+fn deleted_first(requests: &[Request]) -> usize {
+    let of_routes = |verb: &'static str| {
+        requests.iter().filter(move |request| request.short() == format!("{verb} ingresses") && !request.dry_run)
+    };
+    let created_at: BTreeMap<&str, &str> =
+        of_routes("create").map(|create| (create.name.as_str(), create.answered_at.as_str())).collect();
+    of_routes("delete")
+        .filter(|delete| {
+            created_at.get(delete.name.as_str()).is_none_or(|created| *created > delete.received_at.as_str())
+        })
+        .count()
 }
 
 fn print_median(what: &str, mut times: Vec<Duration>) {

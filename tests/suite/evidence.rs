@@ -1,5 +1,8 @@
 //! What a run leaves behind in the API server's record and in the namespaces.
 
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
 use lagoon_task_testing::{Finished, Request};
 
 use switch_testing::{CONFIG_MAPS, Shop};
@@ -41,4 +44,27 @@ pub fn steps<'a>(finished: &'a Finished, from: &str, to: &str) -> Vec<&'a str> {
         assert!(pair[0].answered_at <= pair[1].received_at, "{pair:#?}");
     }
     steps.iter().map(|request| request.verb.as_str()).collect()
+}
+
+/// How long each host was offline, as the API server's record says: from the answer to the delete of its route to that to
+/// the create which went through.
+pub fn gaps(finished: &Finished) -> Vec<Duration> {
+    let of_routes = |verb: &'static str| {
+        let writes = writes(finished).into_iter().filter(|request| request.status.is_some_and(|status| status < 300));
+        writes.filter(move |request| request.resource == "ingresses" && request.verb == verb)
+    };
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let gaps = of_routes("delete").map(|delete| {
+        let created = of_routes("create").find(|create| create.name == delete.name).unwrap();
+        let gap = time(&created.answered_at).duration_since(time(&delete.answered_at));
+        // Nothing where the new one came first.
+        Duration::try_from(gap).unwrap_or_default()
+    });
+    gaps.collect()
+}
+
+/// The median and the longest, to be printed.
+pub fn median_and_longest(mut times: Vec<Duration>) -> String {
+    times.sort();
+    format!("{:?} median, {:?} longest", times[times.len() / 2], times[times.len() - 1])
 }

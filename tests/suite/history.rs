@@ -120,18 +120,23 @@ impl Recording {
     }
 }
 
-async fn watch(api: Api<DynamicObject>, plural: &'static str, version: String) -> Vec<Change> {
-    let mut events = pin!(api.watch(&WatchParams::default(), &version).await.unwrap());
+async fn watch(api: Api<DynamicObject>, plural: &'static str, mut version: String) -> Vec<Change> {
     let mut changes = Vec::new();
-    while let Some(event) = events.next().await {
-        match event.unwrap() {
-            WatchEvent::Added(object) if object.metadata.name.as_deref() == Some(END) => return changes,
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => changes.push(read(plural, &object)),
-            WatchEvent::Deleted(object) => changes.push(Change { object: None, ..read(plural, &object) }),
-            other => panic!("{other:?}"),
+    // The server ends each watch after some minutes.
+    loop {
+        let mut events = pin!(api.watch(&WatchParams::default(), &version).await.unwrap());
+        while let Some(event) = events.next().await {
+            let change = match event.unwrap() {
+                WatchEvent::Added(object) if object.metadata.name.as_deref() == Some(END) => return changes,
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => read(plural, &object),
+                WatchEvent::Deleted(object) => Change { object: None, ..read(plural, &object) },
+                WatchEvent::Bookmark(_) => continue,
+                other @ WatchEvent::Error(_) => panic!("{other:?}"),
+            };
+            version = change.version.to_string();
+            changes.push(change);
         }
     }
-    panic!("the watch of {plural} has ended too early");
 }
 
 fn read(plural: &'static str, object: &DynamicObject) -> Change {

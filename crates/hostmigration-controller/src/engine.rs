@@ -13,6 +13,8 @@ pub struct SwitchRequest {
     pub object_name: String,
     /// The object's uid. A later object of the same name asks for another switch.
     pub object_uid: String,
+    /// Whether an earlier attempt may have moved something already.
+    pub is_begun: bool,
     /// Where to say what is being done: lines of the controller's log that name the object.
     pub output: Output,
 }

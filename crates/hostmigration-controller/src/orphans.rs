@@ -56,6 +56,7 @@ async fn end<E: Engine>(context: &Context<E>, head: Head) {
         active_namespace: head.active_namespace,
         object_name: hostmigration.clone(),
         object_uid: head.holder.uid,
+        is_begun: true,
     };
     context.metrics.resumed.inc();
     match context.engine.switch(request).await {

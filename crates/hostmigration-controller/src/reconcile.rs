@@ -114,14 +114,15 @@ impl<E: Engine> Context<E> {
         let note =
             format!("Switching with namespace {}", object.spec.destination_namespace.as_deref().unwrap_or("(none)"));
         // At the same time: an event is not worth a delay.
-        let (carried_out, ()) = tokio::join!(self.carry_out(object.clone()), self.events.started(&object, &note));
+        let (carried_out, ()) =
+            tokio::join!(self.carry_out(object.clone(), false), self.events.started(&object, &note));
         carried_out
     }
 
     async fn resume(&self, object: HostMigration) -> Result<(), ReconcileError> {
         self.metrics.resumed.inc();
         say(&object, "The switch was begun earlier and is continued.");
-        self.carry_out(object).await
+        self.carry_out(object, true).await
     }
 
     /// Ends an object that another controller has begun and left behind: nothing moves. Unless this controller's journal
@@ -162,9 +163,9 @@ impl<E: Engine> Context<E> {
     }
 
     /// Attempts the switch, and lets people know when that has not ended it.
-    async fn carry_out(&self, object: HostMigration) -> Result<(), ReconcileError> {
+    async fn carry_out(&self, object: HostMigration, is_begun: bool) -> Result<(), ReconcileError> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let attempted = self.attempt(object.clone()).await;
+        let attempted = self.attempt(object.clone(), is_begun).await;
         match &attempted {
             Ok(()) => self.metrics.unended.ended(&namespace, &name),
             Err(error) => {
@@ -176,8 +177,8 @@ impl<E: Engine> Context<E> {
     }
 
     /// Has the engine carry out the switch and writes on the object how it ended.
-    async fn attempt(&self, object: HostMigration) -> Result<(), ReconcileError> {
-        let request = match self.request(&object) {
+    async fn attempt(&self, object: HostMigration, is_begun: bool) -> Result<(), ReconcileError> {
+        let request = match self.request(&object, is_begun) {
             Ok(request) => request,
             Err(error) => return self.finish(object, &Ending::Failed(error.to_string())).await.map(drop),
         };
@@ -231,7 +232,7 @@ impl<E: Engine> Context<E> {
         }
     }
 
-    fn request(&self, object: &HostMigration) -> Result<SwitchRequest, decision::DestinationError> {
+    fn request(&self, object: &HostMigration, is_begun: bool) -> Result<SwitchRequest, decision::DestinationError> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         Ok(SwitchRequest {
             active_namespace: decision::destination(object)?.to_owned(),
@@ -239,6 +240,7 @@ impl<E: Engine> Context<E> {
             standby_namespace: namespace,
             object_name: name,
             object_uid: object.uid().unwrap_or_default(),
+            is_begun,
         })
     }
 

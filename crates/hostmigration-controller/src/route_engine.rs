@@ -9,7 +9,7 @@ use lagoon_task::cluster::{Cluster, ClusterError, ObjectName};
 use lagoon_task::output::{Output, escape};
 use route_switch::journal::Holder;
 use route_switch::side::Sides;
-use route_switch::{self, Caller, Switch, SwitchError};
+use route_switch::{self, Caller, LockError, Switch, SwitchError};
 
 /// Lagoon's label on the namespaces of a project's environments.
 const PROJECT: &str = "lagoon.sh/project";
@@ -32,7 +32,13 @@ impl RouteEngine {
         let holder =
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
-        let switch = Box::pin(Switch::take(&self.cluster, &listener, names, holder)).await?;
+        let switch = Box::pin(Switch::take(&self.cluster, &listener, names, holder)).await;
+        let switch = switch.map_err(|error| {
+            // No run waits for another one: who asked learns at once who is at it. One that has moved routes must end.
+            let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
+            let failed = SwitchFailed::from(error);
+            SwitchFailed { try_again: failed.try_again && !is_final, ..failed }
+        })?;
         let switched = Self::carry_out(&switch, request).await;
         switch.release().await;
         Ok(switched?)

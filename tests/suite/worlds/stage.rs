@@ -8,7 +8,9 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use lagoon_task_testing::{Fault, FaultProxy, Running, Task, built, held_or_ended, ingress, tls_secret, until};
+use lagoon_task_testing::{
+    Fault, FaultProxy, Passing, Running, Task, built, held_or_ended, ingress, tls_secret, until,
+};
 use route_switch::side::Side;
 use serde_json::{Value, json};
 use switch_testing::Shop;
@@ -16,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::worlds::content::{Content, Labelled, host, namespace};
 use crate::worlds::plan::{Action, Deployment, Lost, Point, Run};
+
+const HOST_MIGRATIONS: &str = "dioscuri.amazee.io/v1/hostmigrations";
 
 /// What has been done to the runs of a world, or of all.
 #[derive(Debug, Default, Clone, Copy)]
@@ -122,7 +126,7 @@ impl Stage {
         let what = format!("run {} ({pod}, back: {}, CRD way: {})", run.number, run.is_back, run.is_crd_way);
         self.say(format!("{what} starts"));
         let mut is_pod_gone = false;
-        while let Some(passing) = held_or_ended(&proxy, &mut running).await.unwrap() {
+        while let Some(passing) = self.held_or_ended(&proxy, &mut running).await {
             self.say(format!("{what} is held at {passing:?}"));
             let mut is_killed = false;
             for action in held.remove(&passing.number).unwrap_or_default() {
@@ -160,6 +164,18 @@ impl Stage {
         if finished.signal.is_none() && !is_pod_gone {
             let is_told = finished.result.is_some();
             assert_eq!(finished.exit_code == Some(0), is_told, "{what}: the result on the pod\n{}", self.story());
+        }
+    }
+
+    async fn held_or_ended(&self, proxy: &FaultProxy, running: &mut Running<'_>) -> Option<Passing> {
+        match held_or_ended(proxy, running).await {
+            Ok(held) => held,
+            Err(error) => {
+                let shop = &self.shop;
+                let mut asked = shop.list(&shop.standby, HOST_MIGRATIONS).await;
+                asked.extend(shop.list(&shop.active, HOST_MIGRATIONS).await);
+                panic!("{error}\n{}\n{asked:#?}", self.story());
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use hostmigration::HostMigration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams, PostParams};
-use lagoon_task_testing::{ingress, service};
+use lagoon_task_testing::{Fault, FaultProxy, Passing, first, ingress, service};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Turn, ask, ask_again, conditions, create, delete, last_words};
@@ -263,5 +263,27 @@ async fn a_switch_and_the_switch_back_leave_everything_as_it_was() {
     turn.until(&shop.active, NAME, ended).await;
     let after: BTreeMap<String, Value> = shop.content().await;
     assert_eq!(after, before);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn a_switch_that_another_run_is_at_fails_at_once_and_says_who_that_is() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "contended").await;
+    let creates_route =
+        |passing: &Passing| passing.method == http::Method::POST && passing.uri.ends_with("/ingresses?");
+    let proxy = FaultProxy::start(turn.control_plane, first(1, Fault::AnswerHeld, creates_route)).await.unwrap();
+    let direct = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed"]);
+    let says = format!("Another run of this switch is under way: Pod \"{}\"", direct.pod_name());
+    assert!(last_words(&object).starts_with(&says), "{}", last_words(&object));
+    proxy.release();
+    let finished = direct.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched("by the run that was at it").await;
     controller.stop().await;
 }
