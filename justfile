@@ -11,6 +11,10 @@ check:
 test *arguments:
     cargo test --workspace --all-features --locked {{ arguments }}
 
+# Plants faults in the engine, one after the other; the tests must notice each.
+mutants *names:
+    .ci/mutants {{ names }}
+
 # A switch there and back on an API server of your own machine; `just demo --keep` leaves it up.
 demo *arguments:
     cargo run --locked --example demo -- {{ arguments }}

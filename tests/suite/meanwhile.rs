@@ -1,18 +1,19 @@
-//! Routes that somebody changes while a switch is under way.
+//! Routes and Secrets that somebody changes while a switch is under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, Patch, PatchParams};
-use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, ingress, tls_secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use lagoon_task_testing::{Fault, FaultProxy, Finished, HostGuard, Passing, Running, ingress, tls_secret};
 use serde_json::{Value, json};
 
 use crate::interrupted::journal;
 use lagoon_task_testing::{first, until};
 use switch_testing::control_plane;
-use switch_testing::{INGRESSES, SECRETS, Shop};
+use switch_testing::{INGRESSES, SECRETS, Shop, host};
 
 /// A plan that holds the journal, and not what is added to it later: by then the task has seen the routes, and none has
 /// moved.
@@ -130,6 +131,36 @@ async fn a_journal_that_meets_a_passing_conflict_is_written_again_before_the_rou
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
 }
 
+/// The journal has its only copy then.
+#[tokio::test]
+async fn changed_route_whose_run_is_killed_while_it_is_offline_arrives_changed() {
+    let shop = Shop::empty(control_plane().await, "changed-offline").await;
+    shop.add(&shop.standby, vec![ingress("www", "www.changed-offline.example.com", "web", None)]).await;
+    let guard = HostGuard::install(control_plane().await, &shop.site.standby).await.unwrap();
+    let mut hold_the_journal = hold_the_journal();
+    let plan = move |passing: &Passing| {
+        let creates = passing.method == Method::POST && passing.uri.contains("/ingresses");
+        if creates && !passing.uri.contains("dryRun") { Fault::RequestHeld } else { hold_the_journal(passing) }
+    };
+    let proxy = FaultProxy::start(control_plane().await, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    let change = Patch::Merge(json!({ "metadata": { "annotations": { "example.com/changed": "yes" } } }));
+    routes.patch("www", &PatchParams::default(), &change).await.unwrap();
+    proxy.release();
+    proxy.until_held().await.unwrap();
+    assert_eq!(shop.hosts().await.len(), 0, "it is offline");
+    running.signal("KILL").await.unwrap();
+    running.finish().await.unwrap();
+    until(|| proxy.held() == 0).await;
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    let moved = shop.list(&shop.active, INGRESSES).await;
+    assert_eq!(moved[0]["metadata"]["annotations"]["example.com/changed"], "yes", "{}", next.log);
+    guard.uninstall().await.unwrap();
+}
+
 /// A Secret whose create was given up on its way could still come into being, with nobody to take it away again.
 #[tokio::test]
 async fn a_refused_secret_has_the_others_that_are_on_their_way_end_before_they_are_undone() {
@@ -168,4 +199,140 @@ async fn a_refused_secret_has_the_others_that_are_on_their_way_end_before_they_a
 
 fn creates_refused(proxy: &FaultProxy) -> usize {
     proxy.injected().iter().filter(|(_, fault)| matches!(fault, Fault::AnsweredInstead(..))).count()
+}
+
+fn deletes_route(passing: &Passing) -> bool {
+    passing.method == Method::DELETE && passing.uri.contains("/ingresses/") && !passing.uri.contains("dryRun")
+}
+
+fn lists_routes(passing: &Passing) -> bool {
+    passing.method == Method::GET && passing.uri.contains("/ingresses") && !passing.is_watch()
+}
+
+/// A switch of the active environment's `www`, which has a Secret, that goes on as `plan` says; answers when that holds.
+async fn held<'bench>(
+    project: &str,
+    plan: impl FnMut(&Passing) -> Fault + Send + 'static,
+) -> (Shop<'bench>, FaultProxy, Running<'bench>) {
+    let shop = Shop::empty(control_plane().await, project).await;
+    shop.add_routes(&shop.active, project, &["www"]).await;
+    let proxy = FaultProxy::start(shop.control_plane, plan).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    (shop, proxy, running)
+}
+
+/// Has the Secret of [`held`]'s route hold something else in this namespace.
+async fn renew(shop: &Shop<'_>, namespace: &str, content: &str) {
+    let secrets: Api<Secret> = Api::namespaced(shop.site.client(), namespace);
+    let renewed = Patch::Merge(json!({ "data": tls_secret("www-tls", content)["data"] }));
+    secrets.patch("www-tls", &PatchParams::default(), &renewed).await.unwrap();
+}
+
+/// What the only Secret of a namespace holds.
+async fn assert_holds(shop: &Shop<'_>, namespace: &str, content: &str, why: &str) {
+    let secrets = shop.list(namespace, SECRETS).await;
+    let held: Vec<&Value> = secrets.iter().map(|secret| &secret["data"]).collect();
+    assert_eq!(held, [&tls_secret("www-tls", content)["data"]], "{namespace}: {why}");
+}
+
+#[tokio::test]
+async fn secret_whose_copy_was_overwritten_stays_at_home() {
+    let project = "copy-overwritten";
+    let (shop, proxy, running) = held(project, first(1, Fault::RequestHeld, deletes_route)).await;
+    renew(&shop, &shop.standby, "overwritten").await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_holds(&shop, &shop.active, &host(project, "www"), &finished.log).await;
+    assert_holds(&shop, &shop.standby, "overwritten", &finished.log).await;
+}
+
+#[tokio::test]
+async fn secret_that_was_renewed_after_its_copy_stays_at_home() {
+    let project = "original-renewed";
+    let (shop, proxy, running) = held(project, first(1, Fault::RequestHeld, deletes_route)).await;
+    renew(&shop, &shop.active, "renewed").await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_holds(&shop, &shop.active, "renewed", &finished.log).await;
+    assert_holds(&shop, &shop.standby, &host(project, "www"), &finished.log).await;
+}
+
+#[tokio::test]
+async fn secret_whose_copy_is_being_deleted_stays_at_home() {
+    let project = "copy-deleted";
+    let (shop, proxy, running) = held(project, first(1, Fault::RequestHeld, deletes_route)).await;
+    let secrets: Api<Secret> = Api::namespaced(shop.site.client(), &shop.standby);
+    let kept = Patch::Merge(json!({ "metadata": { "finalizers": ["example.com/kept"] } }));
+    secrets.patch("www-tls", &PatchParams::default(), &kept).await.unwrap();
+    secrets.delete("www-tls", &DeleteParams::default()).await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_holds(&shop, &shop.active, &host(project, "www"), &finished.log).await;
+}
+
+#[tokio::test]
+async fn route_that_was_deleted_right_after_its_move_is_recreated() {
+    let (shop, proxy, running) = held("move-deleted", first(1, Fault::AnswerHeld, deletes_route)).await;
+    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), &shop.standby);
+    routes.delete("www", &DeleteParams::default()).await.unwrap();
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, [""; 0], "{}", finished.log);
+}
+
+#[tokio::test]
+async fn secrets_stay_at_home_until_their_routes_are_seen_moved() {
+    let project = "put-back-meanwhile";
+    let (mut has_moved, mut is_over) = (false, false);
+    let second_look = move |passing: &Passing| {
+        has_moved |= deletes_route(passing);
+        let is_held = has_moved && !is_over && lists_routes(passing) && passing.uri.contains("-main/");
+        is_over |= is_held;
+        if is_held { Fault::RequestHeld } else { Fault::None }
+    };
+    let (shop, proxy, running) = held(project, second_look).await;
+    // As a deployment does, which does not know of the switch.
+    shop.add(&shop.active, vec![ingress("www", &host(project, "www"), "web", Some("www-tls"))]).await;
+    assert_holds(&shop, &shop.active, &host(project, "www"), "before the second look").await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, [""; 0], "{}", finished.log);
+    assert_holds(&shop, &shop.standby, &host(project, "www"), &finished.log).await;
+    assert_eq!(shop.names(&shop.active, SECRETS).await, [""; 0], "{}", finished.log);
+}
+
+/// As cert-manager does, which issues a Secret anew that it misses.
+#[tokio::test]
+async fn copy_whose_original_was_replaced_stays_when_the_switch_is_undone() {
+    let project = "original-replaced";
+    let (mut is_refused, mut is_over) = (false, false);
+    let look_of_the_undoing = move |passing: &Passing| {
+        let creates = passing.method == Method::POST && passing.uri.contains("/ingresses");
+        if creates && !passing.uri.contains("dryRun") {
+            is_refused = true;
+            return Fault::AnsweredInstead(422, None);
+        }
+        let is_held = is_refused && !is_over && lists_routes(passing);
+        is_over |= is_held;
+        if is_held { Fault::RequestHeld } else { Fault::None }
+    };
+    let (shop, proxy, running) = held(project, look_of_the_undoing).await;
+    renew(&shop, &shop.active, "issued anew").await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("The switch was undone"), "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_holds(&shop, &shop.active, "issued anew", &finished.log).await;
+    assert_holds(&shop, &shop.standby, &host(project, "www"), &finished.log).await;
 }

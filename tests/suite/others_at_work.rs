@@ -1,9 +1,10 @@
 //! What others do to a site is told before the first write: a build of Lagoon, a policy that keeps routes where they are. And
 //! what others use stays.
 
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, DeleteParams};
-use lagoon_task_testing::until_so;
+use kube::api::{Api, DeleteParams, PostParams};
+use lagoon_task_testing::{tls_secret, until_so};
 use serde_json::{Value, json};
 
 use crate::evidence::writes;
@@ -62,4 +63,54 @@ async fn secret_that_a_pod_mounts_stays_and_the_log_says_so() {
     assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["shop", "www"], "{}", finished.log);
     assert_eq!(shop.names(&shop.active, SECRETS).await, ["preview-tls", "standby-tls", "www-tls"], "{}", finished.log);
     assert!(finished.log.contains("too: Pod \"varnish-0\" uses it there"), "{}", finished.log);
+}
+
+/// Has a policy of the cluster put another certificate into each Secret that is created in the namespace.
+async fn change_new_secrets(shop: &Shop<'_>, namespace: &str) {
+    let name = format!("changes-{namespace}");
+    let manifests = [
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
+            "metadata": { "name": name },
+            "spec": {
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "Never",
+                "matchConstraints": {
+                    "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+                    "resourceRules": [{
+                        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"],
+                    }],
+                },
+                "mutations": [{
+                    "patchType": "JSONPatch",
+                    "jsonPatch": { "expression":
+                        r#"[JSONPatch{op: "replace", path: "/data/tls.crt", value: "b3RoZXI="}]"# },
+                }],
+            },
+        }),
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": { "name": name },
+            "spec": { "policyName": name },
+        }),
+    ];
+    shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    let secrets: Api<Secret> = Api::namespaced(shop.site.client(), namespace);
+    let question: Secret = serde_json::from_value(tls_secret("question", "question")).unwrap();
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    until_so(async || secrets.create(&dry_run, &question).await.unwrap().data != question.data).await;
+}
+
+#[tokio::test]
+async fn policy_that_changes_copied_secrets_undoes_the_switch() {
+    let shop = Shop::with_routes(control_plane().await, "changed-copies").await;
+    change_new_secrets(&shop, &shop.standby).await;
+    let before = shop.content().await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("its copy is not like the original"), "{}", finished.log);
+    assert!(!writes(&finished).iter().any(|write| write.resource == "ingresses"), "{}", finished.log);
+    for (name, object) in before {
+        assert_eq!(shop.content().await.get(&name), Some(&object), "{}", finished.log);
+    }
 }

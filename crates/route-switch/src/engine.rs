@@ -11,6 +11,7 @@ use crate::cluster::{holder, probe};
 use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
 use crate::lock::{Lock, LockError};
 use crate::moves::{Goal, MoveError, Moves, Places};
+use crate::mutants::{Mutant, is_planted};
 use crate::plan::claim::{self, Begun};
 use crate::plan::observed::Observed;
 use crate::plan::{Problem, already_done, no_namespace, plan, table};
@@ -389,9 +390,12 @@ impl<'a> Switch<'a> {
             if let Some(error) = errors.into_iter().next() {
                 return Err(self.undo(moves, error).await);
             }
+            if is_planted(Mutant::SecretsCleanedBeforeVerify) {
+                moves.clean_up(&Sides::default()).await.map_err(not_ended)?;
+            }
             let (now, routes) = moves.look().await.map_err(|error| not_ended(error.into()))?;
             places = now;
-            if unsettled(&moves, &places, Goal::Switched).is_empty() {
+            if unsettled(&moves, &places, Goal::Switched).is_empty() || is_planted(Mutant::SecondLookLeftOut) {
                 moves.label_as_moved(&routes).await.map_err(not_ended)?;
                 moves.clean_up(&routes).await.map_err(not_ended)?;
                 if let Some(other) = other {

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod labels;
 mod lock;
 mod moves;
+mod mutants;
 pub mod plan;
 pub mod route;
 pub mod side;

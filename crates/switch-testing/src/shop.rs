@@ -72,7 +72,7 @@ impl<'bench> Shop<'bench> {
 
     /// The task that switches it, in the direct way.
     pub fn task(&self) -> Task<'bench> {
-        self.site.task(&self.payload())
+        with_mutant(self.site.task(&self.payload()))
     }
 
     /// The task, whose requests pass through `proxy`.
@@ -99,7 +99,7 @@ impl<'bench> Shop<'bench> {
             "sourceNamespace": self.active,
             "destinationNamespace": self.standby,
         });
-        self.site.launcher.task(&self.site.active, built("activestandby").unwrap()).payload(&payload)
+        with_mutant(self.site.launcher.task(&self.site.active, built("activestandby").unwrap()).payload(&payload))
     }
 
     /// Switches the other way, as Lagoon does once it has recorded a switch.
@@ -213,6 +213,14 @@ impl<'bench> Shop<'bench> {
             "sourceNamespace": self.standby,
             "DestinationNamespace": self.active,
         })
+    }
+}
+
+/// Hands the fault that this process was asked to plant on to the task.
+fn with_mutant(task: Task<'_>) -> Task<'_> {
+    match std::env::var("ROUTE_SWITCH_MUTANT") {
+        Ok(mutant) => task.variable("ROUTE_SWITCH_MUTANT", mutant),
+        Err(_) => task,
     }
 }
 

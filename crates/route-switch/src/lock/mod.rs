@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::cluster::holder;
 use crate::journal::Holder;
+use crate::mutants::{Mutant, is_planted};
 use crate::side::{Side, Sides};
 use identity::{HeldBy, Identity, held_by, is_held_by, lease, since};
 use lagoon_task::Backoff;
@@ -163,10 +164,10 @@ impl Lock {
             return Ok(is_fenced);
         }
         match holder::is_running(&self.cluster, &other.namespace, &other.holder).await {
-            Ok(false) => Ok(is_fenced),
-            Ok(true) => {
+            Ok(true) if !is_planted(Mutant::LivingHolderReplaced) => {
                 Err(LockError::Held { holder: other.holder.object_name(&other.namespace), since: since(there) })
             }
+            Ok(_) => Ok(is_fenced),
             Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
                 let Holder { kind, name, .. } = &other.holder;
                 let holder = lagoon_task::output::escape(&format!("{kind} {}/{name}", other.namespace));
@@ -197,6 +198,9 @@ impl Lock {
     }
 
     async fn confirm(&self) -> Result<(), Cause> {
+        if is_planted(Mutant::LockNotAsked) {
+            return Ok(());
+        }
         let mut confirmed = self.confirmed.lock().await;
         let mut pauses = ATTEMPTS.start();
         if self.is_doubted.swap(false, Ordering::Relaxed) {

@@ -22,6 +22,7 @@ use crate::cluster::ensure::SureError;
 use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
+use crate::mutants::{Mutant, is_planted};
 use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
@@ -239,7 +240,9 @@ impl<'a> Moves<'a> {
             book.routes[route.number] = route.entry.clone();
             book.secrets.clone()
         };
-        self.journal.lock().await.amend(&route.entry, &secrets).await?;
+        if !is_planted(Mutant::ChangeNotRecorded) {
+            self.journal.lock().await.amend(&route.entry, &secrets).await?;
+        }
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",
             route.entry.in_words()

@@ -12,6 +12,7 @@ use crate::cluster::probe::host_is_taken;
 use crate::journal::{RouteEntry, SecretEntry, SecretWay};
 use crate::moves::late_webhook::denied;
 use crate::moves::{MoveError, Moves, Traveller, belongs};
+use crate::mutants::{Mutant, is_planted};
 use crate::plan::manifest;
 use crate::route::{Acceptance, kind_named};
 use crate::side::Side;
@@ -122,7 +123,10 @@ impl Moves<'_> {
                 *route.place.at.of_mut(side) = None;
                 return Ok(Deleted::Gone);
             }
-            let Some(seen) = route.place.at.of(side).clone() else { return Ok(Deleted::Gone) };
+            let Some(mut seen) = route.place.at.of(side).clone() else { return Ok(Deleted::Gone) };
+            if is_planted(Mutant::ChangedRouteDeleted) {
+                seen.resource_version.clear();
+            }
             match ensure::delete(&objects, &seen).await {
                 Ok(deleted) => {
                     *route.place.at.of_mut(side) = None;
@@ -212,7 +216,8 @@ impl Moves<'_> {
 
     /// Waits until each controller that had accepted the route has accepted the one of this name on this side.
     async fn until_accepted(&self, route: &RouteEntry, side: Side, name: &str) -> Result<(), MoveError> {
-        let Some(kind) = kind_named(&route.kind).filter(|_| !route.acceptances.is_empty()) else { return Ok(()) };
+        let is_awaited = !route.acceptances.is_empty() && !is_planted(Mutant::AcceptanceNotAwaited);
+        let Some(kind) = kind_named(&route.kind).filter(|_| is_awaited) else { return Ok(()) };
         let objects = self.objects(&route.kind, side)?;
         let last = Mutex::new(Verdict::Waiting);
         let decided = |object: Option<&Value>| {

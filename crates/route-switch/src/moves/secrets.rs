@@ -13,6 +13,7 @@ use crate::cluster::kinds::certificate;
 use crate::cluster::owners;
 use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
+use crate::mutants::{Mutant, is_planted};
 use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
 use crate::route::Route;
 use crate::side::{Side, Sides};
@@ -124,7 +125,7 @@ impl<'a> Moves<'a> {
         };
         let copy = copied(&original, there.namespace(), &self.switch);
         let (kept, is_new) = self.put(&there, &copy).await?;
-        match same_content(&original, &kept) {
+        match same_content(&original, &kept) || is_planted(Mutant::CopyNotCompared) {
             true => {}
             false if is_new => return Err(unlike(&entry.name, &there, "its copy is not like the original")),
             // One of the two has been renewed since an earlier run made the copy: both stay.
@@ -203,7 +204,8 @@ impl<'a> Moves<'a> {
             }
             let users = self.looking.secret_users(home, &self.groups, true).await?;
             originals.retain(|entry| {
-                let other = users.get(&entry.name).and_then(|users| users.first().cloned());
+                let users = users.get(&entry.name).filter(|_| !is_planted(Mutant::SecretUsersNotAsked));
+                let other = users.and_then(|users| users.first().cloned());
                 let user = route_using(home, &entry.name).or(other);
                 if let Some(user) = &user {
                     self.say_both_stay(&entry.name, &self.secrets(home), &format!("{user} uses it there"));
@@ -235,13 +237,18 @@ impl<'a> Moves<'a> {
         };
         let copy = there.get(&entry.name).await?;
         let is_safe = copy.is_some_and(|copy| {
-            Metadata::of(&copy).deletion_timestamp.is_none() && fingerprint(&copy) == known.fingerprint
+            let is_going = Metadata::of(&copy).deletion_timestamp.is_some();
+            (!is_going || is_planted(Mutant::TerminatingCopyCounted)) && fingerprint(&copy) == known.fingerprint
         });
-        if !is_safe {
+        if !is_safe && !is_planted(Mutant::OriginalNotCompared) {
             self.say_both_stay(&entry.name, &here, CHANGED);
             return Ok(());
         }
-        match ensure::delete(&here, &known.original).await {
+        let mut original = known.original;
+        if is_planted(Mutant::RenewedOriginalDeleted) {
+            original.resource_version.clear();
+        }
+        match ensure::delete(&here, &original).await {
             Ok(_) => Ok(()),
             Err(SureError::Changed { .. }) => {
                 self.say_both_stay(&entry.name, &here, CHANGED);
@@ -328,7 +335,7 @@ impl<'a> Moves<'a> {
             },
         };
         let stays = owners::all_live(self.looking.cluster, here.namespace(), &original).await;
-        Ok(stays && same_content(&original, copy))
+        Ok(stays && (same_content(&original, copy) || is_planted(Mutant::UndoneCopyNotCompared)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! is not there is created only where an interrupted run can have deleted it.
 
 use crate::journal::{Book, Head, Moved, RouteEntry, RouteKey};
+use crate::mutants::{Mutant, is_planted};
 use crate::plan::observed::Observed;
 use crate::plan::{Problem, subject};
 use crate::route::{Route, kind_named};
@@ -51,7 +52,8 @@ pub(crate) fn settle(observed: &mut Observed, id: &str) -> Moved {
 
 /// Adds to what is seen what an interrupted run has left nowhere or on its way.
 pub(crate) fn resume(observed: &mut Observed, head: &Head, book: Book) -> Begun {
-    let may_be_offline = |place: usize| head.version < TELLS_GAPS || head.gaps.contains(&place);
+    let trusts_journal = head.version < TELLS_GAPS || is_planted(Mutant::DeletedRouteRecreated);
+    let may_be_offline = |place: usize| trusts_journal || head.gaps.contains(&place);
     if observed.sides.active.missing.is_some() {
         // Nothing was seen, so nothing is gone.
         let nowhere = book.routes.iter().enumerate().filter(|(place, _)| may_be_offline(*place));
