@@ -22,6 +22,7 @@ mod large_journal;
 mod lock;
 mod malformed;
 mod meanwhile;
+mod mutating_policy;
 mod others_at_work;
 mod payloads;
 mod preflight;
