@@ -10,8 +10,15 @@ use crate::evidence::writes;
 use switch_testing::{INGRESSES, Shop, control_plane};
 
 const ADDED: &str = "policy.example.com/team";
+/// Tells which routes move.
+const MIGRATE: &str = "activestandby.lagoon.sh/migrate";
+/// Tells the same in older sites.
+const LEGACY_MIGRATE: &str = "dioscuri.amazee.io/migrate";
+/// Tells which routes a switch has made.
+const SWITCH: &str = "activestandby.lagoon.sh/switch";
+const RELIED_ON: [&str; 2] = [MIGRATE, SWITCH];
 
-/// Has each route that is created in the namespace changed by the JSON patch that this CEL expression makes. It is in force
+/// Has each route that is created or updated in the namespace changed by the JSON patch that this CEL expression makes. It is in force
 /// once a dry create answers with a route that `is_changed`.
 async fn change_routes(shop: &Shop<'_>, namespace: &str, patch: &str, is_changed: fn(&Value) -> bool) {
     let name = format!("changes-{namespace}");
@@ -25,7 +32,7 @@ async fn change_routes(shop: &Shop<'_>, namespace: &str, patch: &str, is_changed
                 "matchConstraints": {
                     "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
                     "resourceRules": [{
-                        "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"],
+                        "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
                         "resources": ["ingresses"],
                     }],
                 },
@@ -42,50 +49,69 @@ async fn change_routes(shop: &Shop<'_>, namespace: &str, patch: &str, is_changed
     let routes: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut probe = ingress("probe", "probe.example.com", "web", None);
-    probe["metadata"]["labels"] =
-        Value::Object(REMOVED.map(|label| (label.to_owned(), json!("probe"))).into_iter().collect());
+    probe["metadata"]["labels"] = json!({ MIGRATE: "true", SWITCH: "probe" });
     let probe: Ingress = serde_json::from_value(probe).unwrap();
     until_so(async || is_changed(&json!(routes.create(&dry_run, &probe).await.unwrap()))).await;
 }
 
-/// The labels that a switch relies on: which routes move, and which ones it has made.
-const REMOVED: [&str; 2] = ["activestandby.lagoon.sh/migrate", "activestandby.lagoon.sh/switch"];
+/// The patch that adds this label.
+fn adds(label: &str, value: &str) -> String {
+    format!("[JSONPatch{{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('{label}'), value: '{value}'}}]")
+}
 
 /// The run ended with this problem of the standby environment's route, and nothing has been written.
 async fn assert_refused(shop: &Shop<'_>, finished: &Finished, field: &str) {
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["preview", "standby"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["shop", "www"], "{}", finished.log);
     let problem = format!("a mutating webhook or policy) changes its {field} when it is created in");
     assert!(finished.log.contains(&problem), "{}", finished.log);
     assert!(writes(finished).is_empty(), "{:#?}", writes(finished));
-    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["preview", "standby"], "{}", finished.log);
-    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["shop", "www"], "{}", finished.log);
+}
+
+/// A switch of which the standby environment's routes come to be without `label`.
+async fn refuse_without(project: &str, label: &'static str) {
+    let shop = Shop::with_routes(control_plane().await, project).await;
+    let before = shop.content().await;
+    let patch = format!(
+        "has(object.metadata.labels) && '{label}' in object.metadata.labels \
+         ? [JSONPatch{{op: 'remove', path: '/metadata/labels/' + jsonpatch.escapeKey('{label}')}}] : []"
+    );
+    let is_changed = |route: &Value| {
+        let labels = &route["metadata"]["labels"];
+        RELIED_ON.iter().any(|label| labels.get(label).is_none())
+    };
+    change_routes(&shop, &shop.active, &patch, is_changed).await;
+    let finished = shop.switch().await;
+    assert_refused(&shop, &finished, &format!("metadata.labels.\"{label}\"")).await;
+    assert_eq!(shop.content().await, before, "{}", finished.log);
 }
 
 #[tokio::test]
-async fn policy_that_removes_a_label_of_the_switch_is_a_problem_before_the_first_write() {
-    for (project, label) in ["removed-migrate", "removed-switch"].into_iter().zip(REMOVED) {
-        let shop = Shop::with_routes(control_plane().await, project).await;
-        let before = shop.content().await;
-        let patch = format!(
-            "has(object.metadata.labels) && '{label}' in object.metadata.labels \
-             ? [JSONPatch{{op: 'remove', path: '/metadata/labels/' + jsonpatch.escapeKey('{label}')}}] : []"
-        );
-        let is_changed = |route: &Value| {
-            let labels = &route["metadata"]["labels"];
-            REMOVED.iter().any(|label| labels.get(label).is_none())
-        };
-        change_routes(&shop, &shop.active, &patch, is_changed).await;
-        let finished = shop.switch().await;
-        assert_refused(&shop, &finished, &format!("metadata.labels.\"{label}\"")).await;
-        assert_eq!(shop.content().await, before, "{}", finished.log);
-    }
+async fn policy_that_removes_the_label_of_routes_that_move_is_a_problem_before_the_first_write() {
+    refuse_without("removed-migrate", MIGRATE).await;
+}
+
+#[tokio::test]
+async fn policy_that_removes_the_label_of_the_switch_is_a_problem_before_the_first_write() {
+    refuse_without("removed-switch", SWITCH).await;
+}
+
+#[tokio::test]
+async fn policy_that_adds_a_label_which_the_switch_reads_is_a_problem_before_the_first_write() {
+    let shop = Shop::with_routes(control_plane().await, "added-legacy").await;
+    let before = shop.content().await;
+    let patch = adds(LEGACY_MIGRATE, "false");
+    change_routes(&shop, &shop.active, &patch, |route| route["metadata"]["labels"][LEGACY_MIGRATE] == "false").await;
+    let finished = shop.switch().await;
+    assert_refused(&shop, &finished, &format!("metadata.labels.\"{LEGACY_MIGRATE}\"")).await;
+    assert_eq!(shop.content().await, before, "{}", finished.log);
 }
 
 #[tokio::test]
 async fn policy_that_adds_a_label_makes_no_duplicates_there_and_back() {
     let shop = Shop::with_routes(control_plane().await, "added-label").await;
-    let patch =
-        format!("[JSONPatch{{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('{ADDED}'), value: 'shop'}}]");
+    let patch = adds(ADDED, "shop");
     let is_changed = |route: &Value| route["metadata"]["labels"][ADDED] == "shop";
     for namespace in [&shop.standby, &shop.active] {
         change_routes(&shop, namespace, &patch, is_changed).await;
