@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, DeleteParams, PostParams};
 use lagoon_task_testing::{CertManager, ControlPlane, ControllerManager, ingress, until_so};
 use serde_json::{Value, json};
 
@@ -57,26 +55,10 @@ async fn certified<'bench>(control_plane: &'bench ControlPlane, project: &str) -
     shop
 }
 
-/// Has each route of this name refused that is really to be created in the namespace.
-async fn refuse(shop: &Shop<'_>, namespace: &str, name: &str) {
-    let allowed = format!("request.dryRun || object.metadata.name != '{name}'");
-    shop.add_policy(namespace, "CREATE", &allowed, "not this one").await;
-    let routes: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
-    let route: Ingress = serde_json::from_value(ingress(name, "refused.example.com", "web", None)).unwrap();
-    until_so(async || {
-        let is_refused = routes.create(&PostParams::default(), &route).await.is_err();
-        if !is_refused {
-            routes.delete(name, &DeleteParams::default()).await.unwrap();
-        }
-        is_refused
-    })
-    .await;
-}
-
 async fn undo_with(control_plane: &ControlPlane, project: &str) {
     let shop = certified(control_plane, project).await;
     let issued = keys(&shop).await;
-    refuse(&shop, &shop.standby, "www").await;
+    shop.refuse_route(&shop.standby, "www").await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
     assert!(finished.log.contains("The switch was undone because"), "{}", finished.log);
@@ -126,4 +108,5 @@ async fn keys_go_along_and_nothing_is_issued_anew() {
     drop(cert_manager);
     let _cert_manager = CertManager::start_with_certificate_owner_ref(&control_plane).await.unwrap();
     switch_with(&control_plane, "owned-keys").await;
+    undo_with(&control_plane, "owned-undone").await;
 }
