@@ -25,52 +25,76 @@ fn gateway(secret: &str) -> Value {
     })
 }
 
-/// Uses a Secret without a route: `Kind "name"` in words, and the object.
-fn users(secret: &str) -> [(&'static str, Value); 3] {
-    let volumes = json!([{ "name": "tls", "secret": { "secretName": secret } }]);
+fn mounting_pod(secret: &str) -> Value {
+    pod("varnish-0", &json!({}), &json!([{ "name": "tls", "secret": { "secretName": secret } }]))
+}
+
+/// Nothing has been issued for it, and as it is of no route it stays where it is.
+fn unissued_certificate(secret: &str) -> Value {
     let mut unissued = certificate("later", "later.example.com");
     unissued["spec"]["secretName"] = json!(secret);
-    // Of no route: it stays where it is.
     unissued["metadata"]["ownerReferences"] = json!([{
         "apiVersion": "v1", "kind": "ConfigMap", "name": "later", "uid": "00000000-0000-4000-8000-000000000000",
     }]);
-    [
-        ("Gateway \"public\"", gateway(secret)),
-        ("Pod \"varnish-0\"", pod("varnish-0", &json!({}), &volumes)),
-        ("Certificate \"later\"", unissued),
-    ]
+    unissued
+}
+
+/// Switches a site whose Secret something else of its namespace uses: `user`, in words.
+async fn assert_stays_too(project: &str, user: &str, object: Value) {
+    let shop = shop(project).await;
+    shop.add(&shop.active, vec![object]).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    for namespace in [&shop.standby, &shop.active] {
+        let secrets = shop.list(namespace, SECRETS).await;
+        assert_eq!(secrets.len(), 1, "{}", finished.log);
+        assert_eq!(secrets[0]["data"], issued("www-tls", "www")["data"], "{}", finished.log);
+    }
+    let says = format!("Secret \"www-tls\" stays in namespace \"{}\" too: {user} uses it there.", shop.active);
+    assert!(finished.log.contains(&says), "{}", finished.log);
 }
 
 #[tokio::test]
-async fn secret_that_something_else_uses_stays_where_it_is_too() {
-    for (number, (user, object)) in users("www-tls").into_iter().enumerate() {
-        let shop = shop(&format!("used-here-{number}")).await;
-        shop.add(&shop.active, vec![object]).await;
-        let finished = shop.switch().await;
-        assert_eq!(finished.exit_code, Some(0), "{user}: {}", finished.log);
-        assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{user}: {}", finished.log);
-        for namespace in [&shop.standby, &shop.active] {
-            let secrets = shop.list(namespace, SECRETS).await;
-            assert_eq!(secrets.len(), 1, "{user}: {}", finished.log);
-            assert_eq!(secrets[0]["data"], issued("www-tls", "www")["data"], "{user}: {}", finished.log);
-        }
-        let says = format!("Secret \"www-tls\" stays in namespace \"{}\" too: {user} uses it there.", shop.active);
-        assert!(finished.log.contains(&says), "{}", finished.log);
-    }
+async fn secret_that_only_a_gateway_serves_from_stays_too() {
+    assert_stays_too("gateway-here", "Gateway \"public\"", gateway("www-tls")).await;
 }
 
 #[tokio::test]
-async fn secret_that_something_else_uses_is_not_replaced() {
-    for (number, (user, object)) in users("www-tls").into_iter().enumerate() {
-        let shop = shop(&format!("used-there-{number}")).await;
-        shop.add(&shop.standby, vec![issued("www-tls", "another"), object]).await;
-        let before = shop.content().await;
-        let finished = shop.switch().await;
-        assert_eq!(shop.content().await, before, "{user}: {}", finished.log);
-        assert_eq!(finished.exit_code, Some(1), "{user}: {}", finished.log);
-        assert!(finished.log.contains("a Secret of that name with other content, which"), "{}", finished.log);
-        assert!(writes(&finished).is_empty(), "{user}: {:#?}", writes(&finished));
-    }
+async fn secret_that_only_a_pod_mounts_stays_too() {
+    assert_stays_too("pod-here", "Pod \"varnish-0\"", mounting_pod("www-tls")).await;
+}
+
+#[tokio::test]
+async fn secret_that_only_an_unissued_certificate_names_stays_too() {
+    assert_stays_too("unissued-here", "Certificate \"later\"", unissued_certificate("www-tls")).await;
+}
+
+/// Switches a site whose other namespace has another Secret of that name, which cert-manager has issued and `object` uses.
+async fn assert_not_replaced(project: &str, object: Value) {
+    let shop = shop(project).await;
+    shop.add(&shop.standby, vec![issued("www-tls", "another"), object]).await;
+    let before = shop.content().await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("a Secret of that name with other content, which"), "{}", finished.log);
+    assert!(writes(&finished).is_empty(), "{:#?}", writes(&finished));
+    assert_eq!(shop.content().await, before, "{}", finished.log);
+}
+
+#[tokio::test]
+async fn secret_that_only_a_gateway_serves_from_is_not_replaced() {
+    assert_not_replaced("gateway-there", gateway("www-tls")).await;
+}
+
+#[tokio::test]
+async fn secret_that_only_a_pod_mounts_is_not_replaced() {
+    assert_not_replaced("pod-there", mounting_pod("www-tls")).await;
+}
+
+#[tokio::test]
+async fn secret_that_only_an_unissued_certificate_names_is_not_replaced() {
+    assert_not_replaced("unissued-there", unissued_certificate("www-tls")).await;
 }
 
 /// The Secrets of a namespace that are not being deleted.
