@@ -70,6 +70,25 @@ async fn secret_that_only_an_unissued_certificate_names_stays_too() {
     assert_stays_too("unissued-here", "Certificate \"later\"", unissued_certificate("www-tls")).await;
 }
 
+/// There was no Certificate at all when the switch was planned.
+#[tokio::test]
+async fn secret_that_a_certificate_names_since_the_plan_stays_too() {
+    let shop = shop("unissued-meanwhile").await;
+    let creates_route = |passing: &Passing| {
+        passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
+    };
+    let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::RequestHeld, creates_route)).await.unwrap();
+    let running = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    shop.add(&shop.active, vec![unissued_certificate("www-tls")]).await;
+    proxy.release();
+    let finished = running.finish().await.unwrap();
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    for namespace in [&shop.standby, &shop.active] {
+        assert_eq!(shop.names(namespace, SECRETS).await, ["www-tls"], "{namespace}: {}", finished.log);
+    }
+}
+
 /// Switches a site whose other namespace has another Secret of that name, which cert-manager has issued and `object` uses.
 async fn assert_not_replaced(project: &str, object: Value) {
     let shop = shop(project).await;
