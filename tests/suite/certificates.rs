@@ -11,7 +11,7 @@ use crate::evidence::writes;
 use switch_testing::new_control_plane;
 use switch_testing::{INGRESSES, SECRETS, Shop};
 
-const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
+pub const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
 
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 
