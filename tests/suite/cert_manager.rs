@@ -11,10 +11,10 @@ use switch_testing::{INGRESSES, SECRETS, Shop, host};
 const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
 const REQUESTS: &str = "cert-manager.io/v1/certificaterequests";
 
-/// The TLS certificates and keys of a site, by the Secrets' names.
-async fn keys(shop: &Shop<'_>) -> BTreeMap<String, Value> {
+/// The TLS certificates and keys of these namespaces, by the Secrets' names.
+async fn keys(shop: &Shop<'_>, namespaces: &[&String]) -> BTreeMap<String, Value> {
     let mut keys = BTreeMap::new();
-    for namespace in [&shop.standby, &shop.active] {
+    for namespace in namespaces {
         for secret in shop.list(namespace, SECRETS).await {
             if secret["type"] == "kubernetes.io/tls" {
                 keys.insert(secret["metadata"]["name"].as_str().unwrap().to_owned(), secret["data"].clone());
@@ -57,7 +57,8 @@ async fn certified<'bench>(control_plane: &'bench ControlPlane, project: &str) -
 
 async fn undo_with(control_plane: &ControlPlane, project: &str) {
     let shop = certified(control_plane, project).await;
-    let issued = keys(&shop).await;
+    let at_home = async || [keys(&shop, &[&shop.standby]).await, keys(&shop, &[&shop.active]).await];
+    let issued = at_home().await;
     shop.refuse_route(&shop.standby, "www").await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
@@ -66,12 +67,13 @@ async fn undo_with(control_plane: &ControlPlane, project: &str) {
         assert_eq!(shop.names(namespace, INGRESSES).await, routes, "{}", finished.log);
         until_so(async || all_ready(&shop, namespace, &routes).await).await;
     }
-    assert_eq!(keys(&shop).await, issued, "{}", finished.log);
+    assert_eq!(at_home().await, issued, "{}", finished.log);
 }
 
 async fn switch_with(control_plane: &ControlPlane, project: &str) {
     let shop = certified(control_plane, project).await;
-    let (issued, requests) = (keys(&shop).await, names(&shop, REQUESTS).await);
+    let both = [&shop.standby, &shop.active];
+    let (issued, requests) = (keys(&shop, &both).await, names(&shop, REQUESTS).await);
     assert_eq!(issued.len(), 4);
     for number in 0..2 {
         let finished = if number == 0 { shop.switch().await } else { shop.switch_back().await };
@@ -85,7 +87,7 @@ async fn switch_with(control_plane: &ControlPlane, project: &str) {
             assert_eq!(shop.names(namespace, INGRESSES).await, routes, "{}", finished.log);
             until_so(async || all_ready(&shop, namespace, &routes).await).await;
         }
-        assert_eq!(keys(&shop).await, issued, "{}", finished.log);
+        assert_eq!(keys(&shop, &both).await, issued, "{}", finished.log);
         let new: Vec<String> = names(&shop, REQUESTS).await.into_iter().filter(|one| !requests.contains(one)).collect();
         assert_eq!(new, [""; 0], "{}", finished.log);
     }
