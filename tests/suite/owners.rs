@@ -53,6 +53,10 @@ async fn route_that_is_put_back_is_owned_by_who_still_exists() {
     assert_eq!(back[0]["metadata"]["ownerReferences"], json!([living]), "{}", finished.log);
 }
 
+fn owned_by(version: &str, kind: &str, name: &str, uid: &Value) -> Value {
+    json!([{ "apiVersion": version, "kind": kind, "name": name, "uid": uid }])
+}
+
 /// As in cert-manager's mode `--enable-certificate-owner-ref`. The garbage collector, which is not there, would delete the
 /// Certificate of the deleted route, then its Secret.
 #[tokio::test]
@@ -60,15 +64,15 @@ async fn secret_that_is_put_back_does_not_go_with_its_certificate() {
     let shop = certificates::shop("owned-secret").await;
     let host = host("owned-secret", "standby");
     shop.add(&shop.standby, vec![ingress("standby", &host, "web", None)]).await;
-    let owner = |kind: &str, version: &str, name: &str, uid: &Value| json!([{ "apiVersion": version, "kind": kind, "name": name, "uid": uid }]);
     let route = shop.list(&shop.active, INGRESSES).await.remove(0);
-    let mut owned = certificates::certificate("www-tls", "www.example.com");
-    owned["metadata"]["ownerReferences"] = owner("Ingress", "networking.k8s.io/v1", "www", &route["metadata"]["uid"]);
-    shop.add(&shop.active, vec![owned]).await;
+    let mut wanted = certificates::certificate("www-tls", "www.example.com");
+    wanted["metadata"]["ownerReferences"] =
+        owned_by("networking.k8s.io/v1", "Ingress", "www", &route["metadata"]["uid"]);
+    shop.add(&shop.active, vec![wanted]).await;
     let certificate = shop.list(&shop.active, CERTIFICATES).await.remove(0);
-    let owners = owner("Certificate", "cert-manager.io/v1", "www-tls", &certificate["metadata"]["uid"]);
+    let by_certificate = owned_by("cert-manager.io/v1", "Certificate", "www-tls", &certificate["metadata"]["uid"]);
     let secrets: Api<Secret> = Api::namespaced(shop.site.client(), &shop.active);
-    let patch = Patch::Merge(json!({ "metadata": { "ownerReferences": owners } }));
+    let patch = Patch::Merge(json!({ "metadata": { "ownerReferences": by_certificate } }));
     secrets.patch("www-tls", &PatchParams::default(), &patch).await.unwrap();
 
     let finished = undone_once_gone(&shop).await;
