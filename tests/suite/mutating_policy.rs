@@ -18,8 +18,8 @@ const LEGACY_MIGRATE: &str = "dioscuri.amazee.io/migrate";
 const SWITCH: &str = "activestandby.lagoon.sh/switch";
 const RELIED_ON: [&str; 2] = [MIGRATE, SWITCH];
 
-/// Has each route that is created or updated in the namespace changed by the JSON patch that this CEL expression makes. It is in force
-/// once a dry create answers with a route that `is_changed`.
+/// Has each route that is created or updated in the namespace changed by the JSON patch that this CEL expression makes. It is
+/// in force once a dry create answers with a route that `is_changed`.
 async fn change_routes(shop: &Shop<'_>, namespace: &str, patch: &str, is_changed: fn(&Value) -> bool) {
     let name = format!("changes-{namespace}");
     let manifests = [
