@@ -3,7 +3,7 @@
 use http::Method;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
-use lagoon_task_testing::{CERT_MANAGER, ControlPlane, Fault, FaultProxy, Passing, ingress, tls_secret};
+use lagoon_task_testing::{CERT_MANAGER, ControlPlane, Fault, FaultProxy, GATEWAY_API, Passing, ingress, tls_secret};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -11,7 +11,7 @@ use crate::evidence::writes;
 use switch_testing::new_control_plane;
 use switch_testing::{INGRESSES, SECRETS, Shop};
 
-const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
+pub const CERTIFICATES: &str = "cert-manager.io/v1/certificates";
 
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();
 
@@ -19,12 +19,13 @@ async fn control_plane() -> &'static ControlPlane {
     let new = async || {
         let control_plane = new_control_plane().await;
         control_plane.apply(CERT_MANAGER).await.unwrap();
+        control_plane.apply(GATEWAY_API).await.unwrap();
         control_plane
     };
     CONTROL_PLANE.get_or_init(new).await
 }
 
-fn certificate(name: &str, host: &str) -> Value {
+pub fn certificate(name: &str, host: &str) -> Value {
     json!({
         "apiVersion": "cert-manager.io/v1",
         "kind": "Certificate",
@@ -34,7 +35,7 @@ fn certificate(name: &str, host: &str) -> Value {
 }
 
 /// A Secret as cert-manager leaves it.
-fn issued(name: &str, content: &str) -> Value {
+pub fn issued(name: &str, content: &str) -> Value {
     let mut secret = tls_secret(name, content);
     secret["metadata"]["labels"] = json!({ "controller.cert-manager.io/fao": "true" });
     secret["metadata"]["annotations"] = json!({
@@ -45,7 +46,7 @@ fn issued(name: &str, content: &str) -> Value {
 }
 
 /// A route of the active environment with its Secret.
-async fn shop(project: &str) -> Shop<'static> {
+pub async fn shop(project: &str) -> Shop<'static> {
     let shop = Shop::empty(control_plane().await, project).await;
     shop.add(&shop.active, vec![issued("www-tls", "www")]).await;
     shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", Some("www-tls"))]).await;

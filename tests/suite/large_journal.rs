@@ -3,14 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing, ingress, tls_secret};
 use route_switch::journal::unpack;
 use serde_json::{Value, json};
 
-use lagoon_task_testing::until;
+use lagoon_task_testing::{first, until};
 use switch_testing::control_plane;
 use switch_testing::{CONFIG_MAPS, INGRESSES, Shop, host};
 
@@ -200,4 +200,38 @@ async fn a_changed_route_is_written_down_beside_a_large_journal() {
     assert_eq!(changes, 3, "{:#?}", finished.requests);
     // They are gone with the book.
     assert_moved(&shop, &notes).await;
+}
+
+/// A run that was stopped at its very end, and comes back while a later switch is under way.
+#[tokio::test]
+async fn parts_of_a_later_journal_outlive_an_earlier_run_that_comes_back() {
+    let (shop, notes) = large("outlive").await;
+    let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::AnswerHeld, writes_journal)).await.unwrap();
+    let stopped = shop.task_through(&proxy).launch().await.unwrap();
+    proxy.until_held().await.unwrap();
+    stopped.signal("STOP").await.unwrap();
+    // As when its node is lost and its pod is said to have failed.
+    let pods: Api<Pod> = Api::namespaced(shop.site.client(), &shop.standby);
+    let failed = Patch::Merge(json!({ "status": { "phase": "Failed" } }));
+    pods.patch_status(&stopped.pod_name(), &PatchParams::default(), &failed).await.unwrap();
+    let back = shop.switch_back().await;
+    assert_eq!(back.exit_code, Some(0), "{}", back.log);
+
+    let later = FaultProxy::start(shop.control_plane, first(ROUTES, Fault::RequestHeld, creates_route)).await.unwrap();
+    let running = shop.task_through(&later).launch().await.unwrap();
+    for _ in 0..ROUTES {
+        later.until_held().await.unwrap();
+    }
+    let parts = shop.names(&shop.standby, CONFIG_MAPS).await;
+    proxy.release();
+    stopped.signal("CONT").await.unwrap();
+    stopped.finish().await.unwrap();
+    let now = shop.names(&shop.standby, CONFIG_MAPS).await;
+    running.signal("KILL").await.unwrap();
+    let killed = running.finish().await.unwrap();
+    until(|| later.held() == 0).await;
+    assert!(parts.len() > 1 && parts.iter().all(|part| now.contains(part)), "{parts:?} {now:?} {}", killed.log);
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.list(&shop.active, INGRESSES).await.len(), notes.len(), "{}", finished.log);
 }

@@ -1,11 +1,12 @@
 //! Two runs at one pair of namespaces: one writes, the other has changed nothing. A run that was stopped and has been taken
 //! over writes nothing more.
 
+use futures::{StreamExt, stream};
 use http::Method;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use lagoon_task_testing::{Fault, FaultProxy, Passing, Running, first, ingress};
+use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, Passing, Running, first, held_or_ended, ingress};
 use route_switch::journal::{Book, Head, Holder, RouteEntry, State, pack};
 use route_switch::side::Side;
 use serde_json::value::RawValue;
@@ -13,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::evidence::writes;
 use switch_testing::{INGRESSES, Shop, control_plane, host};
+
+/// Sites that are switched at once.
+const AT_ONCE: usize = 4;
 
 const LEASES: &str = "coordination.k8s.io/v1/leases";
 
@@ -55,6 +59,53 @@ async fn opposite_runs_at_once_do_not_tangle_a_site() {
 }
 
 #[tokio::test]
+async fn opposite_run_at_each_point_of_another_does_not_tangle_a_site() {
+    let control_plane = control_plane().await;
+    let clean = Shop::with_routes(control_plane, "points-clean").await.switch().await;
+    assert_eq!(clean.exit_code, Some(0), "{}", clean.log);
+    let points = stream::iter(0..clean.requests.len()).map(|number| opposite_at(control_plane, number));
+    let pairs: Vec<Pair> = points.buffer_unordered(AT_ONCE).collect().await;
+    let tangled: Vec<&str> = pairs.iter().filter(|pair| pair.is_tangled).map(|pair| pair.why.as_str()).collect();
+    assert!(tangled.is_empty(), "{} of {} sites: {}", tangled.len(), pairs.len(), tangled.join("\n\n"));
+    for Pair { one, opposite, why, .. } in &pairs {
+        assert!(one.exit_code == Some(0) || opposite.exit_code == Some(0), "{why}");
+        for lost in [one, opposite].into_iter().filter(|finished| finished.exit_code != Some(0)) {
+            assert!(lost.log.contains("Another run of this switch is under way"), "{why}");
+            assert!(writes(lost).is_empty(), "{:#?} {why}", writes(lost));
+        }
+    }
+}
+
+/// Two opposite runs of one site that have ended.
+struct Pair {
+    one: Finished,
+    opposite: Finished,
+    /// Whether the site is neither as it was nor switched.
+    is_tangled: bool,
+    why: String,
+}
+
+/// Holds the request of this number of one run while an opposite one runs to its end.
+async fn opposite_at(control_plane: &ControlPlane, number: usize) -> Pair {
+    let shop = Shop::with_routes(control_plane, &format!("points-{number}")).await;
+    shop.site.launcher.allow_switch(&shop.site.active, &shop.site.standby).await.unwrap();
+    let opposite = shop.task_back().prepare().await.unwrap();
+    let plan = move |passing: &Passing| if passing.number == number { Fault::RequestHeld } else { Fault::None };
+    let proxy = FaultProxy::start(control_plane, plan).await.unwrap();
+    let mut one = shop.task_through(&proxy).launch().await.unwrap();
+    let held = held_or_ended(&proxy, &mut one).await.unwrap();
+    let opposite = opposite.start().unwrap().finish().await.unwrap();
+    proxy.release();
+    let one = one.finish().await.unwrap();
+    let why = format!("at request {number} ({held:?}):\n{}\nthe opposite one:\n{}", one.log, opposite.log);
+    let [first, second] = [["preview", "standby"], ["shop", "www"]];
+    let there = [shop.names(&shop.standby, INGRESSES).await, shop.names(&shop.active, INGRESSES).await];
+    let is_tangled = there != [first, second] && there != [second, first];
+    let why = format!("{there:?} {why}");
+    Pair { one, opposite, is_tangled, why }
+}
+
+#[tokio::test]
 async fn run_that_was_stopped_and_taken_over_writes_nothing_more() {
     let shop = Shop::with_routes(control_plane().await, "taken-over").await;
     let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::AnswerHeld, creates_route)).await.unwrap();
@@ -73,9 +124,9 @@ async fn run_that_was_stopped_and_taken_over_writes_nothing_more() {
     stopped.signal("CONT").await.unwrap();
     proxy.release();
     let finished = stopped.finish().await.unwrap();
+    assert_eq!(shop.content().await, content, "{}", finished.log);
     assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
     assert!(finished.log.contains("This run has lost the lock on the two environments"), "{}", finished.log);
-    assert_eq!(shop.content().await, content, "{}", finished.log);
 }
 
 #[tokio::test]
@@ -105,11 +156,8 @@ async fn lock_of_who_cannot_be_looked_up_is_told_with_what_to_do() {
     shop.assert_switched("the holder has ended").await;
 }
 
-#[tokio::test]
-async fn started_hostmigration_without_a_controller_blocks_with_advice() {
-    let shop = Shop::with_routes(control_plane().await, "orphan").await;
-    let leases: Api<Lease> = Api::namespaced(shop.site.client(), &shop.standby);
-    shop.control_plane.apply(include_str!("../../crds/hostmigrations.yaml")).await.unwrap();
+/// A `HostMigration` in the standby environment's namespace that a controller took and has not ended.
+async fn add_started_migration(shop: &Shop<'_>) {
     let migration = json!({
         "apiVersion": "dioscuri.amazee.io/v1",
         "kind": "HostMigration",
@@ -120,6 +168,13 @@ async fn started_hostmigration_without_a_controller_blocks_with_advice() {
         ] },
     });
     shop.add(&shop.standby, vec![migration]).await;
+}
+
+#[tokio::test]
+async fn started_hostmigration_without_a_controller_blocks_with_advice() {
+    let shop = Shop::with_routes(control_plane().await, "orphan").await;
+    let leases: Api<Lease> = Api::namespaced(shop.site.client(), &shop.standby);
+    add_started_migration(&shop).await;
     let holder = format!("HostMigration/{}/host-migration-1//run", shop.standby);
     let lease = json!({ "metadata": { "name": "activestandby-switch" }, "spec": { "holderIdentity": holder } });
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
@@ -128,13 +183,29 @@ async fn started_hostmigration_without_a_controller_blocks_with_advice() {
     assert!(finished.log.contains("because no controller carries it out"), "{}", finished.log);
 }
 
+/// A controller of an older version leaves a journal and no lock.
+#[tokio::test]
+async fn journal_of_a_started_hostmigration_without_a_controller_blocks_with_advice() {
+    let shop = Shop::with_routes(control_plane().await, "orphan-journal").await;
+    add_started_migration(&shop).await;
+    let route = shop.list(&shop.active, INGRESSES).await.remove(0);
+    let holder = Holder { kind: "HostMigration".to_owned(), name: "host-migration-1".to_owned(), uid: String::new() };
+    leave_unfinished(&shop, [&shop.standby, &shop.active], holder, &route, Side::Active).await;
+    let before = shop.content().await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("HostMigration \"host-migration-1\""), "{}", finished.log);
+    assert!(finished.log.contains("because no controller carries it out"), "{}", finished.log);
+    assert_eq!(shop.content().await, before, "{}", finished.log);
+}
+
 /// A journal in `namespace` of an unfinished switch of `route`, as the first version of this program left it.
-async fn leave_unfinished(shop: &Shop<'_>, namespace: &str, other: &str, route: &Value, home: Side) {
+async fn leave_unfinished(shop: &Shop<'_>, [namespace, other]: [&str; 2], holder: Holder, route: &Value, home: Side) {
     let head = Head {
         version: 1,
         switch_id: "0mvd0c9f1-abcde".to_owned(),
         state: State::Moving,
-        holder: Holder { kind: "Pod".to_owned(), name: "long-gone".to_owned(), uid: String::new() },
+        holder,
         standby_namespace: namespace.to_owned(),
         active_namespace: other.to_owned(),
         parts: Vec::new(),
@@ -171,8 +242,9 @@ async fn two_unfinished_journals_with_every_host_offline_are_no_deadlock() {
     let shop = Shop::empty(control_plane().await, "deadlock").await;
     let route = |name: &str| ingress(name, &host("deadlock", name), "web", None);
     // Each switch had deleted the other's route.
-    leave_unfinished(&shop, &shop.standby, &shop.active, &route("www"), Side::Active).await;
-    leave_unfinished(&shop, &shop.active, &shop.standby, &route("standby"), Side::Active).await;
+    let gone = || Holder { kind: "Pod".to_owned(), name: "long-gone".to_owned(), uid: String::new() };
+    leave_unfinished(&shop, [&shop.standby, &shop.active], gone(), &route("www"), Side::Active).await;
+    leave_unfinished(&shop, [&shop.active, &shop.standby], gone(), &route("standby"), Side::Active).await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::evidence::writes;
 use switch_testing::{INGRESSES, SECRETS, Shop, control_plane};
 
-fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
+pub fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Finished, Passing, Request, Running, ingress};
@@ -99,6 +99,28 @@ async fn of_two_runs_at_once_the_second_changes_nothing_and_a_third_finishes() {
     assert_eq!(third.exit_code, Some(0), "{}", third.log);
     assert_eq!(third.result, Some(shop.result()));
     shop.assert_switched("after three runs").await;
+}
+
+/// The pod of such a run stays in its phase `Running` for ever.
+#[tokio::test]
+async fn a_run_whose_sidecar_goes_on_has_ended() {
+    let shop = Shop::with_routes(control_plane().await, "sidecar").await;
+    let (proxy, first) = held(&shop, Fault::AnswerHeld, creates_route).await;
+    let pod = first.pod_name();
+    kill(&proxy, first).await;
+    let pods: Api<Pod> = Api::namespaced(shop.site.client(), &shop.standby);
+    let mut statuses = json!(pods.get(&pod).await.unwrap().status.unwrap().container_statuses.unwrap());
+    assert!(statuses[0]["state"]["terminated"].is_object(), "{statuses:#}");
+    let sidecar = json!({
+        "name": "proxy", "image": "proxy", "imageID": "proxy", "ready": true, "restartCount": 0,
+        "state": { "running": {} },
+    });
+    statuses.as_array_mut().unwrap().push(sidecar);
+    let goes_on = Patch::Merge(json!({ "status": { "phase": "Running", "containerStatuses": statuses } }));
+    pods.patch_status(&pod, &PatchParams::default(), &goes_on).await.unwrap();
+    let next = shop.switch().await;
+    assert_eq!(next.exit_code, Some(0), "{}", next.log);
+    shop.assert_switched("by the next run").await;
 }
 
 #[tokio::test]

@@ -414,8 +414,8 @@ impl<'a> Switch<'a> {
             return told_as_far_as_seen(&moves, cause).await;
         }
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
-        let Ok((places, _)) = moves.look().await else { return held(&moves, cause).await };
-        moves.restore_originals().await;
+        let Ok((places, routes)) = moves.look().await else { return held(&moves, cause).await };
+        moves.restore_originals(&routes).await;
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lagoon_task_testing::{ControlPlane, FaultProxy, Finished, Running, Task, built, ingress, service, tls_secret};
+use kube::api::{Api, DeleteParams, PostParams};
+use lagoon_task_testing::k8s_openapi::api::networking::v1::Ingress;
+use lagoon_task_testing::{
+    ControlPlane, FaultProxy, Finished, Running, Task, built, ingress, service, tls_secret, until_so,
+};
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -137,6 +141,22 @@ impl<'bench> Shop<'bench> {
             }),
         ];
         self.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    }
+
+    /// Has each route of this name refused that is really to be created in the namespace.
+    pub async fn refuse_route(&self, namespace: &str, name: &str) {
+        let allowed = format!("request.dryRun || object.metadata.name != '{name}'");
+        self.add_policy(namespace, "CREATE", &allowed, "not this one").await;
+        let routes: Api<Ingress> = Api::namespaced(self.site.client(), namespace);
+        let route: Ingress = serde_json::from_value(ingress(name, "refused.example.com", "web", None)).unwrap();
+        until_so(async || {
+            let is_refused = routes.create(&PostParams::default(), &route).await.is_err();
+            if !is_refused {
+                routes.delete(name, &DeleteParams::default()).await.unwrap();
+            }
+            is_refused
+        })
+        .await;
     }
 
     /// All objects of a resource in a namespace, in the order of their names.

@@ -1,5 +1,6 @@
 //! The Secrets and Certificates that go along. No content is deleted before it has been seen, the same, elsewhere.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError};
@@ -11,7 +12,7 @@ use crate::CONCURRENT;
 use crate::cluster::ensure::{self, SureError, made_by};
 use crate::cluster::kinds::certificate;
 use crate::cluster::owners;
-use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
+use crate::journal::{CertificateEntry, RouteEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
 use crate::mutants::{Mutant, is_planted};
 use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
@@ -282,18 +283,45 @@ impl<'a> Moves<'a> {
         undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
     }
 
-    /// Before routes go back: puts the Secrets back that are no longer at home, or cert-manager would issue them anew for the
-    /// routes. What fails here is tried again once the routes are back.
-    pub(crate) async fn restore_originals(&self) {
+    /// Before routes go back: puts the Secrets back that are no longer at home or go with an owner that the switch has deleted.
+    /// Otherwise the garbage collector would take them once the routes are back, and cert-manager issue them anew. What fails
+    /// here is tried again then.
+    pub(crate) async fn restore_originals(&self, routes: &Sides<Vec<Route>>) {
+        let gone = self.delete_orphans(routes).await;
         for entry in self.companions().0 {
             let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
-            if let Ok(None) = here.get_metadata(&entry.name).await
-                && let Ok(Some(copy)) = there.get(&entry.name).await
-                && made_by(&self.switch)(&copy)
-            {
+            let Ok(Some(copy)) = there.get(&entry.name).await else { continue };
+            if !made_by(&self.switch)(&copy) || Metadata::of(&copy).deletion_timestamp.is_some() {
+                continue;
+            }
+            let is_free = match here.get(&entry.name).await {
+                Ok(None) => true,
+                // Its content is there too. Nobody issues it anew meanwhile: its Certificate and its route are gone.
+                Ok(Some(original)) if is_orphan(&original, &gone) && same_content(&original, &copy) => {
+                    ensure::delete(&here, &Metadata::of(&original)).await.is_ok()
+                }
+                _ => false,
+            };
+            if is_free {
                 let _ = self.put(&here, &returned(&copy, here.namespace(), &self.switch)).await;
             }
         }
+    }
+
+    /// Deletes the Certificates whose routes have left, as the garbage collector would sooner or later. Answers with the uids
+    /// of all that is gone from its home.
+    async fn delete_orphans(&self, routes: &Sides<Vec<Route>>) -> BTreeSet<String> {
+        let is_there = |side: Side, uid: &str| routes.of(side).iter().any(|route| route.metadata.uid == uid);
+        let left: Vec<RouteEntry> = self.book().routes.clone();
+        let left = left.into_iter().filter(|entry| !is_there(entry.home, &entry.uid));
+        let mut gone: BTreeSet<String> = left.map(|entry| entry.uid).collect();
+        for entry in self.companions().1.into_iter().filter(|entry| !entry.copied) {
+            let is_orphan = is_orphan(&entry.object(), &gone);
+            if is_orphan && self.delete_certificate(&entry, entry.home).await.is_ok() {
+                gone.insert(entry.uid);
+            }
+        }
+        gone
     }
 
     async fn undo_copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
@@ -344,6 +372,12 @@ const UNDO_ATTEMPTS: u32 = 5;
 
 /// Why a Secret is not deleted although it has gone along.
 const CHANGED: &str = "one of the two has changed during the switch";
+
+/// Whether all owners of an object are among these, which are gone.
+fn is_orphan(object: &Value, gone: &BTreeSet<String>) -> bool {
+    let owners = owners::uids(object);
+    !owners.is_empty() && owners.is_subset(gone)
+}
 
 pub(crate) fn unlike(name: &str, objects: &Objects<'_>, reason: &str) -> MoveError {
     let (name, namespace) = (name.to_owned(), objects.namespace().to_owned());
