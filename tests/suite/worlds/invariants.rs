@@ -33,7 +33,10 @@ pub fn assert_hold(history: &History, expected: &Expected, why: &str) {
     // The spec with which each host was seen last.
     let mut known: BTreeMap<String, Value> = BTreeMap::new();
     let mut keys: BTreeSet<String> = BTreeSet::new();
+    let mut before = Vec::new();
     history.replay(|after, moment| {
+        before.push(after.to_owned());
+        let why = || format!("{why}\n{}", before.join("\n"));
         let mut live = BTreeSet::new();
         for ((plural, namespace, name), object) in moment {
             match *plural {
@@ -42,7 +45,7 @@ pub fn assert_hold(history: &History, expected: &Expected, why: &str) {
                         live.insert(host.to_owned());
                         known.insert(host.to_owned(), object["spec"].clone());
                         if let Some(wrong) = wrong_certificate(moment, namespace, host, object, expected) {
-                            panic!("{why}\n{after}: {host} of {name} in {namespace} serves {wrong}");
+                            panic!("{}\n{host} of {name} in {namespace} serves {wrong}", why());
                         }
                     }
                 }
@@ -52,13 +55,13 @@ pub fn assert_hold(history: &History, expected: &Expected, why: &str) {
         }
         for (host, spec) in &known {
             let is_kept = live.contains(host) || expected.deleted_hosts.contains(host) || is_in_a_journal(moment, spec);
-            assert!(is_kept, "{why}\n{after}: {host} is neither live nor in a journal");
+            assert!(is_kept, "{}\n{host} is neither live nor in a journal", why());
         }
         let secrets = moment.iter().filter(|((plural, ..), _)| *plural == "secrets");
         let present: BTreeSet<String> = secrets.filter_map(|(_, secret)| key(secret)).collect();
         let lost: Vec<&String> =
             keys.difference(&present).filter(|key| !expected.renewed_keys.contains(*key)).collect();
-        assert!(lost.is_empty(), "{why}\n{after}: {lost:?} are in no Secret");
+        assert!(lost.is_empty(), "{}\n{lost:?} are in no Secret", why());
     });
 }
 

@@ -15,6 +15,7 @@ use fastrand::Rng;
 use futures::{StreamExt, stream};
 use hostmigration::HostMigration;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
 use lagoon_task_testing::{
     CERT_MANAGER, ControlPlane, Fault, FaultProxy, GATEWAY_API, HostGuard, LagoonEnvironment, Launcher, Passing,
@@ -201,6 +202,9 @@ async fn until_controller_rests(stage: &Stage) {
             let listed = migrations.list(&ListParams::default()).await.unwrap();
             if !listed.items.iter().all(has_ended) {
                 return false;
+            }
+            for object in listed {
+                stage.say(format!("the controller to {}: {:?}", object.name_any(), object.status));
             }
         }
         true
