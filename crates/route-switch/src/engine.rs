@@ -415,7 +415,11 @@ impl<'a> Switch<'a> {
         }
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
         let Ok((places, routes)) = moves.look().await else { return held(&moves, cause).await };
-        moves.restore_originals(&routes).await;
+        // As soon as a route is back it is served with them; only one that is nowhere is put back without.
+        if let Err(error) = moves.restore_originals(&routes).await {
+            self.caller.say(&format!("Moving back: {error}."));
+            return held(&moves, cause).await;
+        }
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));
         }

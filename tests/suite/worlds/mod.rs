@@ -41,7 +41,7 @@ const WORLDS: u64 = 150;
 const AT_ONCE: usize = 4;
 
 /// Of so many requests of the controller one meets a fault.
-const CONTROLLER_FAULTS: u32 = 60;
+const CONTROLLER_FAULTS: u32 = 25;
 
 const HTTP_ROUTES: &str = "gateway.networking.k8s.io/v1/httproutes";
 const LEASES: &str = "coordination.k8s.io/v1/leases";

@@ -284,28 +284,29 @@ impl<'a> Moves<'a> {
     }
 
     /// Before routes go back: puts the Secrets back that are no longer at home or go with an owner that the switch has deleted.
-    /// Otherwise the garbage collector would take them once the routes are back, and cert-manager issue them anew. What fails
-    /// here is tried again then.
-    pub(crate) async fn restore_originals(&self, routes: &Sides<Vec<Route>>) {
+    /// Otherwise the routes would serve no certificate of their own: the garbage collector would take the Secrets, and
+    /// cert-manager issue them anew.
+    pub(crate) async fn restore_originals(&self, routes: &Sides<Vec<Route>>) -> Result<(), MoveError> {
         let gone = self.delete_orphans(routes).await;
         for entry in self.companions().0 {
             let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
-            let Ok(Some(copy)) = there.get(&entry.name).await else { continue };
-            if !made_by(&self.switch)(&copy) || Metadata::of(&copy).deletion_timestamp.is_some() {
+            let Some(copy) = there.get(&entry.name).await?.filter(made_by(&self.switch)) else { continue };
+            if Metadata::of(&copy).deletion_timestamp.is_some() {
                 continue;
             }
-            let is_free = match here.get(&entry.name).await {
-                Ok(None) => true,
+            let is_free = match here.get(&entry.name).await? {
+                None => true,
                 // Its content is there too. Nobody issues it anew meanwhile: its Certificate and its route are gone.
-                Ok(Some(original)) if is_orphan(&original, &gone) && same_content(&original, &copy) => {
+                Some(original) if is_orphan(&original, &gone) && same_content(&original, &copy) => {
                     ensure::delete(&here, &Metadata::of(&original)).await.is_ok()
                 }
-                _ => false,
+                Some(_) => false,
             };
             if is_free {
-                let _ = self.put(&here, &returned(&copy, here.namespace(), &self.switch)).await;
+                self.put(&here, &returned(&copy, here.namespace(), &self.switch)).await?;
             }
         }
+        Ok(())
     }
 
     /// Deletes the Certificates whose routes have left, as the garbage collector would sooner or later. Answers with the uids
