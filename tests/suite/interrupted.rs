@@ -30,8 +30,14 @@ async fn killed_after_any_request_the_next_run_finishes() {
     let requests = clean.requests.len();
     let killed = stream::iter(0..requests).map(|number| kill_after(control_plane, number));
     let killed: usize = killed.buffer_unordered(AT_ONCE).collect::<Vec<usize>>().await.iter().sum();
-    // The progress label is patched beside the switch, so a run may make one request more or less than another.
-    assert!(killed >= requests - 2, "{killed} of {requests} runs were killed");
+    assert!(killed >= at_least(&clean), "{killed} of {requests} runs were killed");
+}
+
+/// The requests that a run like this one makes at least. The progress label is patched beside the switch, so that one may
+/// come or not; and the slower a run is, the more often it looks whether it still holds the lock.
+pub fn at_least(clean: &Finished) -> usize {
+    let looks = clean.requests.iter().filter(|request| request.short() == "get leases").count();
+    clean.requests.len() - looks - 2
 }
 
 /// Kills a run when the API server has carried out its request of this number; answers 1, or 0 if it never sent it.

@@ -1,6 +1,7 @@
 //! One switch from the first look to the last line of the journal.
 
 mod ending;
+mod ready;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -14,9 +15,11 @@ use crate::moves::{Goal, MoveError, Moves, Places};
 use crate::mutants::{Mutant, is_planted};
 use crate::plan::claim::{self, Begun};
 use crate::plan::observed::Observed;
-use crate::plan::{Problem, already_done, no_namespace, plan, table};
+use crate::plan::{already_done, no_namespace, plan, table};
 use crate::side::{Side, Sides};
 use crate::{Caller, SwitchError};
+pub use ready::{Carried, Done, Planned, Ready};
+
 use ending::{abandon, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unfinished, unsettled};
 use lagoon_task::cluster::{Cause, Cluster};
 
@@ -30,57 +33,6 @@ pub struct Switch<'a> {
     names: Sides<String>,
     holder: Holder,
     lock: Option<Arc<Lock>>,
-}
-
-/// What there is to do. Nothing has been changed to find out.
-pub enum Ready<'a> {
-    /// No route is labelled to be moved. What is worth knowing about that.
-    Nothing(Vec<String>),
-    /// The switch is done already, and Lagoon may not know it.
-    Done(Box<Done<'a>>),
-    /// It can be carried out, or resumed.
-    Planned(Box<Planned<'a>>),
-}
-
-/// A switch that is done already.
-pub struct Done<'a> {
-    moved: Moved,
-    journal: Journal<'a>,
-}
-
-/// What is still to do of a switch.
-pub struct Planned<'a> {
-    head: Head,
-    book: Book,
-    notes: Vec<String>,
-    places: Places,
-    /// The journal there, of this switch or of an earlier one.
-    previous: Option<Journal<'a>>,
-    is_begun: bool,
-    /// Why an interrupted switch cannot be resumed: it is undone.
-    problems: Vec<Problem>,
-    /// The unfinished journal of a switch the other way, which this one ends.
-    other: Option<Journal<'a>>,
-    groups: Groups,
-    /// Whether the journal says so already.
-    is_written: bool,
-}
-
-impl Planned<'_> {
-    /// Whether an earlier run has begun the switch.
-    #[must_use]
-    pub fn is_begun(&self) -> bool {
-        self.is_begun
-    }
-}
-
-/// A switch that has been carried out.
-pub struct Carried<'a> {
-    /// What moved.
-    pub moved: Moved,
-    /// Whether this run has moved nothing, because an earlier one had.
-    pub is_repeated: bool,
-    journal: Option<Box<Journal<'a>>>,
 }
 
 impl<'a> Switch<'a> {

@@ -6,10 +6,12 @@
 
 mod codec;
 mod entries;
+mod error;
 mod store;
 
 pub use codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
 pub use entries::{
     Book, CertificateEntry, Head, Holder, Moved, RouteEntry, RouteKey, SecretEntry, SecretWay, State, VERSION,
 };
-pub use store::{Damage, Journal, JournalError, NAME, find};
+pub use error::{Damage, JournalError};
+pub use store::{Journal, NAME, find};

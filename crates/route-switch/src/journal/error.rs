@@ -1,0 +1,78 @@
+//! Why a journal could not be used.
+
+use crate::cluster::ensure::SureError;
+use crate::journal::codec::{PackError, ParseError};
+use crate::journal::entries::VERSION;
+use lagoon_task::cluster::{ClusterError, ObjectName};
+
+/// The head's key in a journal's `ConfigMap`.
+pub(super) const HEAD: &str = "journal.json";
+/// The book's key in each part.
+pub(super) const BOOK: &str = "book.json.gz";
+
+/// Why a journal could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A request failed.
+    #[error("The journal of the switch: {0}")]
+    Cluster(#[from] ClusterError),
+    /// What stood in the way of a create or a delete.
+    #[error("The journal of the switch: {0}")]
+    Sure(#[from] SureError),
+    /// A later version of this program wrote it.
+    #[error(
+        "{object} is the journal of an unfinished switch that a newer version of this program has written (form \
+         {version}, and this one knows forms up to {VERSION}). Run the task with that version again; do not delete the \
+         journal, it may hold the only copy of a route"
+    )]
+    TooNew {
+        /// The journal.
+        object: ObjectName,
+        /// The form's version.
+        version: u64,
+    },
+    /// It cannot be read.
+    #[error(
+        "{object} should be the journal of a switch and cannot be read: {cause}. Do not delete it before you have made \
+         sure that all routes of both environments are there, it may hold the only copy of one"
+    )]
+    Damaged {
+        /// The journal.
+        object: ObjectName,
+        /// What is wrong.
+        #[source]
+        cause: Damage,
+    },
+    /// Somebody else has taken it over or begun another.
+    #[error("{object} was changed by another run of the switch at the same time")]
+    Taken {
+        /// The journal.
+        object: ObjectName,
+    },
+}
+
+/// What is wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// It has no head.
+    #[error("it has no {HEAD}")]
+    NoHead,
+    /// Its head is not what this program writes.
+    #[error("{HEAD}, {0}")]
+    Head(#[source] ParseError),
+    /// Its book is not in base64.
+    #[error("{BOOK} is not base64")]
+    NotBase64(#[source] base64::DecodeError),
+    /// A part of its book is missing.
+    #[error("its part {0} is missing")]
+    NoPart(String),
+    /// Its book cannot be unpacked.
+    #[error(transparent)]
+    Book(#[from] PackError),
+    /// Its head cannot be written.
+    #[error(transparent)]
+    WriteHead(serde_json::Error),
+    /// Its book cannot be packed.
+    #[error(transparent)]
+    WriteBook(std::io::Error),
+}
