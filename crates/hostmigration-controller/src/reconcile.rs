@@ -122,7 +122,8 @@ impl<E: Engine> Context<E> {
     async fn resume(&self, object: HostMigration) -> Result<(), ReconcileError> {
         self.metrics.resumed.inc();
         say(&object, "The switch was begun earlier and is continued.");
-        self.carry_out(object, true).await
+        let is_begun = self.is_in_the_journal(&object).await?;
+        self.carry_out(object, is_begun).await
     }
 
     /// Ends an object that another controller has begun and left behind: nothing moves. Unless this controller's journal
