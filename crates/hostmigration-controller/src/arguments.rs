@@ -1,13 +1,15 @@
 //! The controller's command line. Nothing of this can be set in the environment.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// What `--help` shows.
 pub const HELP: &str = "Carries out HostMigration objects: switches the routes of two namespaces.\n\n\
     Options:\n  \
-      --listen ADDRESS:PORT  where to serve /metrics, /healthz and /readyz (default 0.0.0.0:8080)\n  \
+      --listen ADDRESS:PORT  where to serve /metrics, /healthz and /readyz (default [::]:8080)\n  \
+      --any-environment-type switch also environments that are not the production environments of\n  \
+                             their project (label lagoon.sh/environmentType)\n  \
       --root DIR             look for the mounted credentials below DIR instead of /\n  \
       --help                 show this\n  \
       --version              show the version";
@@ -30,6 +32,8 @@ pub struct Options {
     pub root: PathBuf,
     /// Where to serve HTTP.
     pub listen: SocketAddr,
+    /// Whether to switch environments that are not the production environments of their project, too.
+    pub any_environment_type: bool,
 }
 
 /// Why the command line is refused.
@@ -39,7 +43,7 @@ pub enum ArgumentsError {
     #[error("--root needs a folder after it.")]
     Root,
     /// What follows `--listen` is no address.
-    #[error("--listen needs an IP address and a port after it, such as 0.0.0.0:8080.")]
+    #[error("--listen needs an IP address and a port after it, such as [::]:8080.")]
     Listen,
     /// Something else.
     #[error("The command line has an argument that is not known; see --help.")]
@@ -49,7 +53,11 @@ pub enum ArgumentsError {
 impl Arguments {
     /// Reads the arguments that follow the program's name.
     pub fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, ArgumentsError> {
-        let mut options = Options { root: PathBuf::from("/"), listen: SocketAddr::from(([0, 0, 0, 0], 8080)) };
+        let mut options = Options {
+            root: PathBuf::from("/"),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080)),
+            any_environment_type: false,
+        };
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("--root") => options.root = arguments.next().ok_or(ArgumentsError::Root)?.into(),
@@ -57,6 +65,7 @@ impl Arguments {
                     let address = arguments.next().and_then(|address| address.to_str()?.parse().ok());
                     options.listen = address.ok_or(ArgumentsError::Listen)?;
                 }
+                Some("--any-environment-type") => options.any_environment_type = true,
                 Some("--help") => return Ok(Self::Help),
                 Some("--version") => return Ok(Self::Version),
                 _ => return Err(ArgumentsError::Unknown),

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod metrics;
 pub mod objects;
 mod orphans;
+pub mod pair;
 pub mod patch;
 pub mod reconcile;
 pub mod route_engine;
@@ -22,7 +23,7 @@ pub mod server;
 mod text;
 pub mod unfinished;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,7 +86,13 @@ pub async fn run<E: Engine>(
 
 /// Serves HTTP in the background.
 async fn serve(address: SocketAddr) -> Result<Arc<Status>, ControllerError> {
-    let listener = TcpListener::bind(address).await;
+    let listener = match TcpListener::bind(address).await {
+        // A node without IPv6.
+        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listener => listener,
+    };
     let listener = listener.map_err(|source| ControllerError::Listen { address, source })?;
     let status = Arc::new(Status { ready: AtomicBool::new(false), metrics: Arc::new(Metrics::new()) });
     tokio::spawn(server::serve(listener, Arc::clone(&status)));

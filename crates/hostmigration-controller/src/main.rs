@@ -30,9 +30,10 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> ExitCode {
     logs::start();
+    let any_type = options.any_environment_type;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| {
-        runtime.block_on(hostmigration_controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster)))
+        runtime.block_on(hostmigration_controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster, any_type)))
     }) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => logs::failure(error),

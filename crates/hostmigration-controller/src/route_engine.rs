@@ -1,33 +1,34 @@
 //! The switch engine, as the controller asks for it.
 
-use k8s_openapi::api::core::v1::Namespace;
+use std::collections::BTreeMap;
+
 use kube::Api;
 
 use crate::engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
+use crate::pair::{self, Namespace};
 use hostmigration::KIND;
 use lagoon_task::cluster::{Cluster, ClusterError, ObjectName};
-use lagoon_task::output::{Output, escape};
+use lagoon_task::output::Output;
 use route_switch::journal::Holder;
 use route_switch::side::Sides;
 use route_switch::{self, Caller, LockError, Switch, SwitchError};
 
-/// Lagoon's label on the namespaces of a project's environments.
-const PROJECT: &str = "lagoon.sh/project";
-
 /// Carries out switches in this cluster.
 pub struct RouteEngine {
     cluster: Cluster,
+    any_type: bool,
 }
 
 impl RouteEngine {
-    /// An engine with the controller's rights.
+    /// An engine with the controller's rights. With `any_type` it also switches environments that are not the production
+    /// environments of their project.
     #[must_use]
-    pub fn new(cluster: &Cluster) -> Self {
-        Self { cluster: cluster.clone() }
+    pub fn new(cluster: &Cluster, any_type: bool) -> Self {
+        Self { cluster: cluster.clone(), any_type }
     }
 
     async fn try_to_switch(&self, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
-        self.same_project(request).await?;
+        self.is_a_pair(request).await?;
         let names = Sides { standby: request.standby_namespace.clone(), active: request.active_namespace.clone() };
         let holder =
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
@@ -58,35 +59,23 @@ impl RouteEngine {
         Ok(SwitchedHosts { active_hosts: to_standby.join(","), standby_hosts: to_active.join(","), summary })
     }
 
-    /// The controller's rights reach every namespace, those of who creates an object reach one. So the other namespace
-    /// must belong to the same project, as Lagoon labels it.
-    async fn same_project(&self, request: &SwitchRequest) -> Result<(), SwitchFailed> {
-        let standby = self.project(&request.standby_namespace).await?;
-        let active = self.project(&request.active_namespace).await?;
-        match (standby.flatten(), active) {
-            // That it is missing is for the engine to say.
-            (_, None) => Ok(()),
-            // Two namespaces without a project are not of the same one.
-            (Some(standby), Some(Some(active))) if standby == active => Ok(()),
-            _ => Err(SwitchFailed {
-                sentence: format!(
-                    "Namespace \"{}\" does not belong to the same Lagoon project as namespace \"{}\" (label {PROJECT}), so \
-                     their routes are not switched. Nothing has changed.",
-                    escape(&request.active_namespace),
-                    escape(&request.standby_namespace)
-                ),
-                try_again: false,
-            }),
-        }
+    /// Refuses two namespaces that are no pair of Lagoon's.
+    async fn is_a_pair(&self, request: &SwitchRequest) -> Result<(), SwitchFailed> {
+        let (standby, active) =
+            futures::try_join!(self.labels(&request.standby_namespace), self.labels(&request.active_namespace))?;
+        let standby = Namespace { name: &request.standby_namespace, labels: standby.as_ref() };
+        let active = Namespace { name: &request.active_namespace, labels: active.as_ref() };
+        pair::check(standby, active, self.any_type)
+            .map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })
     }
 
-    /// The namespace's project, which may be none; `None` where there is no such namespace.
-    async fn project(&self, namespace: &str) -> Result<Option<Option<String>>, SwitchFailed> {
-        let api: Api<Namespace> = Api::all(self.cluster.client());
+    /// The namespace's labels; `None` where there is no such namespace.
+    async fn labels(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, SwitchFailed> {
+        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.cluster.client());
         let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", namespace), cause };
         let found = self.cluster.call(error, api.get_metadata_opt(namespace)).await;
         let found = found.map_err(|error| SwitchFailed::from(SwitchError::from(error)))?;
-        Ok(found.map(|found| found.metadata.labels.unwrap_or_default().remove(PROJECT)))
+        Ok(found.map(|found| found.metadata.labels.unwrap_or_default()))
     }
 }
 

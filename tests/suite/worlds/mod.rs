@@ -9,10 +9,11 @@ mod plan;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use fastrand::Rng;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use hostmigration::HostMigration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
@@ -101,10 +102,15 @@ async fn all_worlds() {
     let worlds = worlds.unwrap_or(if first.is_some() { 1 } else { WORLDS });
     let seeds = first.unwrap_or(0)..first.unwrap_or(0) + worlds;
     let (proxy, controller) = start_controller(seeds.start).await;
+    let ends: Result<Vec<Counts>, _> =
+        AssertUnwindSafe(stream::iter(seeds).map(world).buffer_unordered(AT_ONCE).collect()).catch_unwind().await;
     let mut counts = Counts::default();
-    let mut ends = stream::iter(seeds).map(world).buffer_unordered(AT_ONCE);
-    while let Some(world) = ends.next().await {
-        counts.add(world);
+    match ends {
+        Ok(ends) => ends.into_iter().for_each(|world| counts.add(world)),
+        Err(failure) => {
+            eprintln!("The controller:\n{}", controller.log());
+            resume_unwind(failure);
+        }
     }
     let by_the_controller = proxy.injected().len();
     println!("{worlds} worlds: {counts:?}, faults at the controller: {by_the_controller}");

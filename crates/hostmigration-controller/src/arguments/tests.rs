@@ -6,14 +6,18 @@ fn parse(arguments: &[&str]) -> Result<Arguments, ArgumentsError> {
 
 #[test]
 fn without_arguments_the_controller_runs_as_in_a_pod() {
-    let options = Options { root: "/".into(), listen: SocketAddr::from(([0, 0, 0, 0], 8080)) };
+    let options = Options { root: "/".into(), listen: "[::]:8080".parse().unwrap(), any_environment_type: false };
     assert_eq!(parse(&[]), Ok(Arguments::Run(options)));
 }
 
 #[test]
 fn folder_and_address_can_be_chosen() {
-    let options = Options { root: "/tmp/x".into(), listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
-    assert_eq!(parse(&["--root", "/tmp/x", "--listen", "127.0.0.1:0"]), Ok(Arguments::Run(options)));
+    let options =
+        Options { root: "/tmp/x".into(), listen: SocketAddr::from(([127, 0, 0, 1], 0)), any_environment_type: true };
+    assert_eq!(
+        parse(&["--root", "/tmp/x", "--listen", "127.0.0.1:0", "--any-environment-type"]),
+        Ok(Arguments::Run(options))
+    );
     assert!(parse(&["--listen", "[::1]:9090"]).is_ok());
     assert_eq!(parse(&["--help"]), Ok(Arguments::Help));
     assert_eq!(parse(&["--version"]), Ok(Arguments::Version));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostmigration::HostMigration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing, first, ingress, service};
 use serde_json::{Value, json};
 
@@ -139,6 +139,32 @@ async fn a_destination_that_is_none_or_not_of_the_same_project_fails_and_nothing
         assert!(last_words(&object).contains("Nothing has changed."), "{destination}: {}", last_words(&object));
     }
     assert_eq!((shop.content().await, foreign.content().await), before);
+    controller.stop().await;
+}
+
+/// A development environment's deployer may create the object too, and took the routes and keys of production.
+#[tokio::test]
+async fn a_development_environment_is_not_switched_with_production_unless_the_operator_says_so() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "development").await;
+    let namespaces = Api::<Namespace>::all(turn.client());
+    let development = json!({ "metadata": { "labels": { "lagoon.sh/environmentType": "development" } } });
+    namespaces.patch(&shop.standby, &PatchParams::default(), &Patch::Merge(&development)).await.unwrap();
+    let before = shop.content().await;
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed"]);
+    let says = "Namespace \"development-develop\" is not one of the two production environments";
+    assert!(last_words(&object).starts_with(says), "{}", last_words(&object));
+    assert_eq!(shop.content().await, before);
+    controller.stop().await;
+
+    let controller = turn.start_with(&["--any-environment-type"]).await;
+    ask_again(&shop.site, NAME).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed", "started", "completed"], "{}", last_words(&object));
+    shop.assert_switched("an operator's flag").await;
     controller.stop().await;
 }
 

@@ -66,21 +66,27 @@ impl Turn {
 
     /// Starts a replica.
     pub async fn start(&self) -> Replica<'static> {
-        self.start_at(self.control_plane.port()).await
+        self.start_with(&[]).await
+    }
+
+    /// Starts a replica with these arguments.
+    pub async fn start_with(&self, arguments: &[&str]) -> Replica<'static> {
+        self.start_at(self.control_plane.port(), arguments).await
     }
 
     /// Starts a replica whose requests pass through `proxy`.
     pub async fn start_through(&self, proxy: &FaultProxy) -> Replica<'static> {
-        self.start_at(proxy.port()).await
+        self.start_at(proxy.port(), &[]).await
     }
 
-    async fn start_at(&self, api_server: u16) -> Replica<'static> {
+    async fn start_at(&self, api_server: u16, arguments: &[&str]) -> Replica<'static> {
         let port = ReservedPort::new().unwrap();
         let address = format!("127.0.0.1:{}", port.number());
         let lagoon = LagoonEnvironment { project: String::new(), name: String::new(), namespace: "lagoon".to_owned() };
         let pod = Launcher::new(self.control_plane).task(&lagoon, CONTROLLER);
         let pod = pod.service_account("hostmigration-controller").argument("--listen").argument(&address);
         let pod = pod.variable("KUBERNETES_SERVICE_PORT", api_server.to_string());
+        let pod = arguments.iter().fold(pod, |pod, argument| pod.argument(*argument));
         Replica { running: pod.launch().await.unwrap(), address, _port: port }
     }
 

@@ -157,6 +157,12 @@ impl<'bench> Running<'bench> {
         api.delete(&self.pod_name(), &parameters).await.map(drop).map_err(Error::request("Deleting the task's pod"))
     }
 
+    /// What the task has printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.worker.task_log().text()
+    }
+
     /// Waits until the task has printed a line that contains `text`.
     pub async fn wait_for_line(&self, text: &str) -> Result<(), Error> {
         self.worker.task_log().wait_for_line(text).await

@@ -44,7 +44,7 @@ impl ObjectName {
 impl fmt::Display for ObjectName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, namespace, name } = self;
-        write!(formatter, "{kind} \"{}\" in namespace \"{}\"", escape(name), escape(namespace))
+        write!(formatter, "{} \"{}\" in namespace \"{}\"", escape(kind), escape(name), escape(namespace))
     }
 }
 

@@ -43,6 +43,15 @@ pub enum JournalError {
         #[source]
         cause: Damage,
     },
+    /// Its book cannot be packed.
+    #[error("the routes of the switch cannot be written down in {object}: {cause}")]
+    Pack {
+        /// The journal.
+        object: ObjectName,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// Somebody else has taken it over or begun another.
     #[error("{object} was changed by another run of the switch at the same time")]
     Taken {
@@ -66,13 +75,13 @@ pub enum Damage {
     /// A part of its book is missing.
     #[error("its part {0} is missing")]
     NoPart(String),
+    /// It has more parts than this program writes.
+    #[error("it has more parts than any that this program writes")]
+    TooManyParts,
     /// Its book cannot be unpacked.
     #[error(transparent)]
     Book(#[from] PackError),
     /// Its head cannot be written.
     #[error(transparent)]
     WriteHead(serde_json::Error),
-    /// Its book cannot be packed.
-    #[error(transparent)]
-    WriteBook(std::io::Error),
 }

@@ -9,7 +9,7 @@ mod entries;
 mod error;
 mod store;
 
-pub use codec::{PART_LIMIT, PackError, ParseError, pack, unpack};
+pub use codec::{BOOK_LIMIT, MOST_PARTS, PART_LIMIT, PackError, ParseError, pack, unpack};
 pub use entries::{
     Book, CertificateEntry, Head, Holder, Moved, RouteEntry, RouteKey, SecretEntry, SecretWay, State, VERSION,
 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::ensure::{self, SureError};
-use crate::journal::codec::{PART_LIMIT, pack, unpack};
+use crate::journal::codec::{BOOK_LIMIT, MOST_PARTS, PART_LIMIT, PackError, pack, unpack};
 use crate::journal::entries::{Book, Head, RouteEntry, SecretEntry, State, VERSION};
 use crate::journal::error::{BOOK, Damage, HEAD, JournalError};
 use crate::labels;
@@ -111,6 +111,10 @@ impl<'a> Journal<'a> {
             STANDARD.decode(text.unwrap_or_default()).map_err(|error| damaged(Damage::NotBase64(error)))
         };
         let mut parts = vec![decode(self.first_part.as_deref())?];
+        // One that is named twice counts twice.
+        if self.head.parts.len() > MOST_PARTS {
+            return Err(damaged(Damage::TooManyParts));
+        }
         for name in &self.head.parts {
             let part = self.objects.get(name).await?;
             let part = part.ok_or_else(|| damaged(Damage::NoPart(name.clone())))?;
@@ -125,9 +129,15 @@ impl<'a> Journal<'a> {
     async fn read_changes(&self, book: &mut Book) -> Result<(), JournalError> {
         let mut names = self.own_parts(|seen| seen.name.starts_with(&self.change_name(""))).await?;
         names.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut size = 0;
         for seen in names {
             let Some(part) = self.objects.get(&seen.name).await? else { continue };
             let text = part["data"][CHANGE].as_str().unwrap_or_default();
+            size += text.len();
+            if size > BOOK_LIMIT {
+                let object = self.objects.name(NAME);
+                return Err(JournalError::Damaged { object, cause: PackError::TooLarge.into() });
+            }
             let change: Change = serde_json::from_str(text).map_err(|error| JournalError::Damaged {
                 object: self.objects.name(&seen.name),
                 cause: Damage::Head(error.into()),
@@ -316,8 +326,7 @@ fn says_the_same(one: &Value, other: &Value) -> bool {
 
 /// The book packed and in base64.
 fn parts(book: &Book, objects: &Objects<'_>) -> Result<Vec<String>, JournalError> {
-    let packed = pack(book, PART_LIMIT)
-        .map_err(|error| JournalError::Damaged { object: objects.name(NAME), cause: Damage::WriteBook(error) })?;
+    let packed = pack(book, PART_LIMIT).map_err(|cause| JournalError::Pack { object: objects.name(NAME), cause })?;
     Ok(packed.iter().map(|part| STANDARD.encode(part)).collect())
 }
 

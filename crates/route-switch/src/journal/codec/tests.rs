@@ -162,3 +162,21 @@ proptest! {
         prop_assert!(unpack(&parts).is_err());
     }
 }
+
+/// 17 MiB of spaces are 17 KB when packed.
+#[test]
+fn book_that_unpacks_to_more_than_any_has_is_refused() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&vec![b' '; BOOK_LIMIT + 1]).unwrap();
+    let bomb = packed.finish().unwrap();
+    assert!(bomb.len() < PART_LIMIT / 10);
+    assert!(matches!(unpack(&[bomb]), Err(PackError::TooLarge)));
+}
+
+#[test]
+fn book_that_could_not_be_read_again_is_not_written() {
+    let mut book = large(1);
+    let manifest = format!("\"{}\"", "x".repeat(BOOK_LIMIT));
+    book.routes[0].manifest = RawValue::from_string(manifest).unwrap();
+    assert!(pack(&book, PART_LIMIT).unwrap_err().to_string().contains("larger than any"));
+}
