@@ -4,8 +4,9 @@
 use http::Method;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use lagoon_task_testing::{Fault, FaultProxy, Passing, first, until};
+use serde_json::json;
 
 use crate::evidence::writes;
 use switch_testing::{INGRESSES, SECRETS, Shop, control_plane, host};
@@ -50,6 +51,33 @@ async fn route_that_was_added_moves_and_one_that_was_deleted_stays_deleted() {
     assert_eq!(result["productionRoutes"], urls.as_str(), "{}", finished.log);
     assert!(finished.log.contains("\"added\" in namespace \"resumed-main\" was added since"), "{}", finished.log);
     assert!(finished.log.contains("was deleted since the switch began; it stays deleted"), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn route_that_was_changed_after_its_copy_arrives_as_it_is_now() {
+    let shop = interrupted("changed-after-copy").await;
+    let mut changed = Vec::new();
+    for (home, there) in [(&shop.standby, &shop.active), (&shop.active, &shop.standby)] {
+        let copies = shop.names(there, INGRESSES).await;
+        for name in shop.names(home, INGRESSES).await.into_iter().filter(|name| copies.contains(name)) {
+            let api: Api<Ingress> = Api::namespaced(shop.site.client(), home);
+            let is_copy = api.get(&name).await.unwrap().metadata.labels.unwrap_or_default();
+            if !is_copy.contains_key("activestandby.lagoon.sh/migrated-from") {
+                let note = Patch::Merge(json!({ "metadata": { "annotations": { "example.com/note": "new" } } }));
+                api.patch(&name, &PatchParams::default(), &note).await.unwrap();
+                changed.push((there, name));
+            }
+        }
+    }
+    assert!(!changed.is_empty());
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    shop.assert_switched(&finished.log).await;
+    for (there, name) in changed {
+        let routes = shop.list(there, INGRESSES).await;
+        let route = routes.iter().find(|route| route["metadata"]["name"] == name.as_str()).unwrap();
+        assert_eq!(route["metadata"]["annotations"]["example.com/note"], "new", "{name}: {}", finished.log);
+    }
 }
 
 #[tokio::test]

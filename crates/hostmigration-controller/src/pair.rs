@@ -107,7 +107,9 @@ mod tests {
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let usual = [(PROJECT, "shop"), (TYPE, "production"), (CONTROLLER, "lagoon")];
         let all = usual.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        all.filter(|(_, value)| !value.is_empty()).collect()
+        let mut labels: BTreeMap<String, String> = all.collect();
+        labels.retain(|_, value| !value.is_empty());
+        labels
     }
 
     fn checked(

@@ -33,7 +33,8 @@ fn build(wanted: &str) -> Result<BTreeMap<String, PathBuf>, Error> {
         command.arg("--release");
     }
     // What cargo sets for the running test would have build scripts run again, now and once more afterwards.
-    let of_this_package = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let of_this_package =
+        |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR";
     for name in std::env::vars().map(|(name, _)| name).filter(of_this_package) {
         command.env_remove(name);
     }

@@ -46,7 +46,8 @@ impl Moves<'_> {
                 self.delete_then_create(route, to).await?;
             }
         } else if route.place.is_at(from) && to != route.entry.home {
-            // An earlier run has created it, and may not have seen it accepted.
+            // An earlier run has created it, and may neither have seen it accepted nor known what has changed since.
+            self.catch_up(route, to).await?;
             self.accepted_or_taken_back(route, to).await?;
         }
         if route.place.holds_name_at(from) { self.delete(route, from).await } else { Ok(Deleted::Gone) }
@@ -182,6 +183,15 @@ impl Moves<'_> {
         route.entry.secrets = references.certificates;
         route.entry.urls = references.urls;
         Ok(())
+    }
+
+    /// Has the copy of an earlier run say what the book says, if it does not.
+    async fn catch_up(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        let copy = self.objects(&route.entry.kind, side)?.get(&route.entry.name).await?.unwrap_or_default();
+        if manifest::say_the_same(&copy, &self.object_for(&route.entry, side)) {
+            return Ok(());
+        }
+        self.bring_up_to_date(route, side).await
     }
 
     /// Has the copy on this side, if there is one already, say what the book now says.
