@@ -20,7 +20,9 @@ use crate::side::{Side, Sides};
 use crate::{Caller, SwitchError};
 pub use ready::{Carried, Done, Planned, Ready};
 
-use ending::{abandon, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unfinished, unsettled};
+use ending::{
+    abandon, all_live, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unfinished, unsettled,
+};
 use lagoon_task::cluster::{Cause, Cluster};
 
 /// Routes that are not where they belong once all have been moved are moved again this often: somebody else is at work.
@@ -367,10 +369,12 @@ impl<'a> Switch<'a> {
         }
         self.caller.step(&format!("A route could not be moved: {cause}. Moving back what has moved."));
         let Ok((places, routes)) = moves.look().await else { return held(&moves, cause).await };
-        // As soon as a route is back it is served with them; only one that is nowhere is put back without.
         if let Err(error) = moves.restore_originals(&routes).await {
             self.caller.say(&format!("Moving back: {error}."));
-            return held(&moves, cause).await;
+            // A route that is live stays where its certificate is; one that is nowhere is better back without.
+            if all_live(&moves, &places) {
+                return told(&moves, cause, &places);
+            }
         }
         for error in moves.pass(Goal::AsBefore, &places).await {
             self.caller.say(&format!("Moving back: {error}."));

@@ -87,6 +87,11 @@ pub(super) fn told(moves: &Moves<'_>, cause: MoveError, places: &Places) -> Swit
     unended(cause, offline, elsewhere)
 }
 
+/// Whether every route is live somewhere.
+pub(super) fn all_live(moves: &Moves<'_>, places: &Places) -> bool {
+    moves.book().routes.iter().all(|route| whereabouts(moves, route, places).is_some())
+}
+
 /// The namespaces that the route is in.
 fn whereabouts(moves: &Moves<'_>, route: &RouteEntry, places: &Places) -> Option<String> {
     let place = places.of(route, &moves.switch);
