@@ -192,15 +192,18 @@ async fn until_hosts_are_taken(control_plane: &ControlPlane, launcher: &Launcher
     }
 }
 
+/// The writes of routes with this verb.
+fn of_routes<'a>(requests: &'a [Request], verb: &str) -> impl Iterator<Item = &'a Request> {
+    let wanted = format!("{verb} ingresses");
+    requests.iter().filter(move |request| request.short() == wanted && !request.dry_run)
+}
+
 /// For each route the time between the answers to its delete and to its create.
 fn offline(requests: &[Request]) -> Result<Vec<Duration>, Box<dyn Error>> {
     let mut gaps = Vec::new();
-    let of_routes = |verb: &'static str| {
-        requests.iter().filter(move |request| request.short() == format!("{verb} ingresses") && !request.dry_run)
-    };
-    for delete in of_routes("delete") {
-        let create =
-            of_routes("create").find(|create| create.name == delete.name && create.namespace != delete.namespace);
+    for delete in of_routes(requests, "delete") {
+        let create = of_routes(requests, "create")
+            .find(|create| create.name == delete.name && create.namespace != delete.namespace);
         let create = create.ok_or("A route was deleted and not created.")?;
         let (begin, end): (Timestamp, Timestamp) = (delete.answered_at.parse()?, create.answered_at.parse()?);
         gaps.push(Duration::try_from(end.duration_since(begin)).map_err(|_| "A route was created first.")?);
@@ -223,12 +226,9 @@ fn report(routes: usize, tls: bool, runs: &[Measured]) {
 
 /// How many routes were deleted before they were created on the other side.
 fn deleted_first(requests: &[Request]) -> usize {
-    let of_routes = |verb: &'static str| {
-        requests.iter().filter(move |request| request.short() == format!("{verb} ingresses") && !request.dry_run)
-    };
     let created_at: BTreeMap<&str, &str> =
-        of_routes("create").map(|create| (create.name.as_str(), create.answered_at.as_str())).collect();
-    of_routes("delete")
+        of_routes(requests, "create").map(|create| (create.name.as_str(), create.answered_at.as_str())).collect();
+    of_routes(requests, "delete")
         .filter(|delete| {
             created_at.get(delete.name.as_str()).is_none_or(|created| *created > delete.received_at.as_str())
         })

@@ -21,31 +21,8 @@ const RELIED_ON: [&str; 2] = [MIGRATE, SWITCH];
 /// Has each route that is created or updated in the namespace changed by the JSON patch that this CEL expression makes. It is
 /// in force once a dry create answers with a route that `is_changed`.
 async fn change_routes(shop: &Shop<'_>, namespace: &str, patch: &str, is_changed: fn(&Value) -> bool) {
-    let name = format!("changes-{namespace}");
-    let manifests = [
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
-            "metadata": { "name": name },
-            "spec": {
-                "failurePolicy": "Fail",
-                "reinvocationPolicy": "Never",
-                "matchConstraints": {
-                    "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-                    "resourceRules": [{
-                        "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
-                        "resources": ["ingresses"],
-                    }],
-                },
-                "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch } }],
-            },
-        }),
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
-            "metadata": { "name": name },
-            "spec": { "policyName": name },
-        }),
-    ];
-    shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    let ingresses = ("networking.k8s.io", "ingresses");
+    shop.add_mutating_policy(namespace, ingresses, &["CREATE", "UPDATE"], patch).await;
     let routes: Api<Ingress> = Api::namespaced(shop.site.client(), namespace);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut probe = ingress("probe", "probe.example.com", "web", None);

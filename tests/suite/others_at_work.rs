@@ -5,24 +5,10 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DeleteParams, PostParams};
 use lagoon_task_testing::{tls_secret, until_so};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::evidence::writes;
-use switch_testing::{INGRESSES, SECRETS, Shop, control_plane};
-
-pub fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": { "name": name, "labels": labels },
-        "spec": {
-            "serviceAccountName": "lagoon-deployer",
-            "automountServiceAccountToken": false,
-            "containers": [{ "name": "main", "image": "example" }],
-            "volumes": volumes,
-        },
-    })
-}
+use switch_testing::{INGRESSES, SECRETS, Shop, control_plane, pod};
 
 #[tokio::test]
 async fn running_build_of_lagoon_is_a_problem_before_the_first_write() {
@@ -67,34 +53,8 @@ async fn secret_that_a_pod_mounts_stays_and_the_log_says_so() {
 
 /// Has a policy of the cluster put another certificate into each Secret that is created in the namespace.
 async fn change_new_secrets(shop: &Shop<'_>, namespace: &str) {
-    let name = format!("changes-{namespace}");
-    let manifests = [
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
-            "metadata": { "name": name },
-            "spec": {
-                "failurePolicy": "Fail",
-                "reinvocationPolicy": "Never",
-                "matchConstraints": {
-                    "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-                    "resourceRules": [{
-                        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"],
-                    }],
-                },
-                "mutations": [{
-                    "patchType": "JSONPatch",
-                    "jsonPatch": { "expression":
-                        r#"[JSONPatch{op: "replace", path: "/data/tls.crt", value: "b3RoZXI="}]"# },
-                }],
-            },
-        }),
-        json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
-            "metadata": { "name": name },
-            "spec": { "policyName": name },
-        }),
-    ];
-    shop.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+    let patch = r#"[JSONPatch{op: "replace", path: "/data/tls.crt", value: "b3RoZXI="}]"#;
+    shop.add_mutating_policy(namespace, ("", "secrets"), &["CREATE"], patch).await;
     let secrets: Api<Secret> = Api::namespaced(shop.site.client(), namespace);
     let question: Secret = serde_json::from_value(tls_secret("question", "question")).unwrap();
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::{certificate, issued, shop};
 use crate::evidence::writes;
-use crate::others_at_work::pod;
-use switch_testing::{INGRESSES, SECRETS, Shop};
+use switch_testing::{INGRESSES, SECRETS, Shop, pod};
 
 fn gateway(secret: &str) -> Value {
     json!({

@@ -17,7 +17,7 @@ mod site;
 use lagoon_task_testing::ControlPlane;
 use tokio::sync::OnceCell;
 
-pub use shop::{CONFIG_MAPS, INGRESSES, SECRETS, Shop, essence, host};
+pub use shop::{CONFIG_MAPS, INGRESSES, SECRETS, Shop, essence, host, pod};
 pub use site::{Site, completed, condition};
 
 static CONTROL_PLANE: OnceCell<ControlPlane> = OnceCell::const_new();

@@ -117,30 +117,40 @@ impl<'bench> Shop<'bench> {
     /// Has a policy of the cluster refuse `operation` on the Ingresses of one namespace in these words, unless `expression`
     /// allows it. It takes a moment until it is in force.
     pub async fn add_policy(&self, namespace: &str, operation: &str, expression: &str, words: &str) {
-        let name = format!("refuses-{namespace}");
-        let manifests = [
-            json!({
-                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-                "metadata": { "name": name },
-                "spec": {
-                    "failurePolicy": "Fail",
-                    "matchConstraints": {
-                        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
-                        "resourceRules": [{
-                            "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": [operation],
-                            "resources": ["ingresses"],
-                        }],
-                    },
-                    "validations": [{ "expression": expression, "message": words }],
-                },
-            }),
-            json!({
-                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-                "metadata": { "name": name },
-                "spec": { "policyName": name, "validationActions": ["Deny"] },
-            }),
-        ];
-        self.control_plane.apply(&manifests.map(|manifest| manifest.to_string()).join("\n---\n")).await.unwrap();
+        let spec = json!({
+            "failurePolicy": "Fail",
+            "matchConstraints": matching(namespace, "networking.k8s.io", "ingresses", &[operation]),
+            "validations": [{ "expression": expression, "message": words }],
+        });
+        let binding = json!({ "validationActions": ["Deny"] });
+        self.apply_policy("ValidatingAdmissionPolicy", &format!("refuses-{namespace}"), &spec, binding).await;
+    }
+
+    /// Has a policy of the cluster change objects of one namespace by the JSON patch that this CEL expression makes, when they
+    /// are created, or also updated. It takes a moment until it is in force.
+    pub async fn add_mutating_policy(
+        &self,
+        namespace: &str,
+        (group, resource): (&str, &str),
+        operations: &[&str],
+        patch: &str,
+    ) {
+        let spec = json!({
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "matchConstraints": matching(namespace, group, resource, operations),
+            "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": patch } }],
+        });
+        self.apply_policy("MutatingAdmissionPolicy", &format!("changes-{namespace}"), &spec, json!({})).await;
+    }
+
+    async fn apply_policy(&self, kind: &str, name: &str, spec: &Value, mut binding: Value) {
+        binding["policyName"] = name.into();
+        let manifests = [(kind.to_owned(), spec), (format!("{kind}Binding"), &binding)].map(|(kind, spec)| {
+            let api_version = "admissionregistration.k8s.io/v1";
+            json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": name }, "spec": spec }).to_string()
+        });
+        self.control_plane.apply(&manifests.join("\n---\n")).await.unwrap();
     }
 
     /// Has each route of this name refused that is really to be created in the namespace.
@@ -234,6 +244,32 @@ impl<'bench> Shop<'bench> {
             "DestinationNamespace": self.active,
         })
     }
+}
+
+/// What a policy looks at: objects of a kind in one namespace.
+fn matching(namespace: &str, group: &str, resource: &str, operations: &[&str]) -> Value {
+    json!({
+        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+        "resourceRules": [{
+            "apiGroups": [group], "apiVersions": ["v1"], "operations": operations, "resources": [resource],
+        }],
+    })
+}
+
+/// A pod of an environment that no stand-in runs.
+#[must_use]
+pub fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "labels": labels },
+        "spec": {
+            "serviceAccountName": "lagoon-deployer",
+            "automountServiceAccountToken": false,
+            "containers": [{ "name": "main", "image": "example" }],
+            "volumes": volumes,
+        },
+    })
 }
 
 /// Hands the fault that this process was asked to plant on to the task.

@@ -6,6 +6,7 @@ use fastrand::Rng;
 use lagoon_task_testing::{ingress, service, tls_secret};
 use route_switch::side::Side;
 use serde_json::{Value, json};
+use switch_testing::pod;
 
 /// A route that is labelled to be moved.
 pub struct Labelled {
@@ -97,20 +98,6 @@ fn http_route(name: &str, host: &str) -> Value {
             "parentRefs": [{ "name": "public", "namespace": "gateways" }],
             "hostnames": [host],
             "rules": [{ "backendRefs": [{ "name": "web", "port": 80 }] }],
-        },
-    })
-}
-
-fn pod(name: &str, labels: &Value, volumes: &Value) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": { "name": name, "labels": labels },
-        "spec": {
-            "serviceAccountName": "lagoon-deployer",
-            "automountServiceAccountToken": false,
-            "containers": [{ "name": "main", "image": "example" }],
-            "volumes": volumes,
         },
     })
 }
