@@ -92,7 +92,7 @@ fn wait_before_next(ended: &Ended, method: &Method, made: u32, elapsed: Duration
     pause.filter(|_| ended.is_safe_to_repeat(method))
 }
 
-/// The retry policy of one client; each request works on a clone of its own.
+/// The retry policy of one client; each request works on a clone of its own, made when it is first sent.
 #[derive(Clone)]
 pub(super) struct Retries {
     output: Output,
@@ -160,8 +160,11 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Retries {
     }
 
     fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
-        // The clone is made before the first attempt, so the patience counts from there.
-        self.started.get_or_insert_with(Instant::now);
+        // The clone is made before each attempt, and before the first one of each request by the policy that all requests of
+        // a client share: the patience with a request counts from there.
+        if self.attempt == 0 {
+            self.started = Some(Instant::now());
+        }
         Policy::<Request<Body>, Response<B>, BoxError>::clone_request(&mut self.copier, request)
     }
 }

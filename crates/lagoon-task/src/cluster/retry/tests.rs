@@ -290,3 +290,19 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn request_of_an_old_client_is_tried_again_as_long_as_that_of_a_new_one() {
+    let mut policy = Retries::new(Output::new(Vec::new(), false));
+    policy.started = Instant::now().checked_sub(2 * PATIENCE);
+    let mut request = Request::patch("/").body(Body::empty()).unwrap();
+    // As tower's Retry does for each request.
+    assert!(Policy::<_, Response<()>, BoxError>::clone_request(&mut policy, &request).is_some());
+    let mut of_this_request = policy.clone();
+    let mut refused = Ok(Response::builder().status(500).body(()).unwrap());
+    assert!(of_this_request.retry(&mut request, &mut refused).is_some());
+    // The patience with one request counts from its first attempt on.
+    of_this_request.started = Instant::now().checked_sub(2 * PATIENCE);
+    assert!(Policy::<_, Response<()>, BoxError>::clone_request(&mut of_this_request, &request).is_some());
+    assert!(of_this_request.retry(&mut request, &mut refused).is_none());
+}
