@@ -84,6 +84,7 @@ async fn every_fault_on_the_annotation_is_survived() {
         Fault::NeverArrives,
         Fault::AnswerLost,
         Fault::AnsweredInstead(429, Some(1)),
+        Fault::AnsweredInstead(409, None),
         Fault::AnsweredInstead(503, None),
         Fault::AnsweredWrongly(500),
         Fault::AnsweredInstead(401, None),
@@ -93,6 +94,19 @@ async fn every_fault_on_the_annotation_is_survived() {
         assert_eq!(finished.exit_code, Some(0), "{fault:?}: {}", finished.log);
         assert_eq!(finished.result.unwrap()["status"], "Completed", "{fault:?}");
         assert_eq!(injected.len(), 3, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn result_that_is_on_the_pod_counts_whatever_the_answer_said() {
+    for (number, status) in [409, 422, 403].into_iter().enumerate() {
+        let plan = move |passing: &Passing| {
+            if is_patch(passing) { Fault::AnsweredWrongly(status) } else { Fault::None }
+        };
+        let (finished, injected) = switch_with(&format!("stored-{number}"), plan).await;
+        assert_eq!(finished.exit_code, Some(0), "{status}: {}", finished.log);
+        assert_eq!(finished.result.unwrap()["status"], "Completed", "{status}");
+        assert_eq!(injected.len(), 2, "{status}: progress and the result, once each");
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::cluster::{Cluster, ClusterError, ObjectName};
+use crate::backoff::Backoff;
+use crate::cluster::{Cause, Cluster, ClusterError, ObjectName};
 use crate::output::Output;
 
 /// The annotation from which Lagoon takes a task's result.
@@ -37,6 +38,9 @@ pub const ANNOTATIONS_LIMIT: usize = 262_144;
 
 /// Each change of the pod makes Lagoon send a message and the whole log, so there is at most one in this time.
 const STEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A pod that others change at the same time.
+const CONFLICTS: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1)).attempts(5);
 
 /// A label's value holds at most this many bytes.
 const LONGEST_LABEL: usize = 63;
@@ -122,9 +126,21 @@ pub(crate) async fn annotate(
     let pods: Api<Pod> = Api::namespaced(cluster.client(), namespace);
     let object = ObjectName::new("Pod", namespace, pod);
     let parameters = PatchParams::default();
-    let patched = pods.patch_metadata(pod, &parameters, &patch);
-    cluster.call(|cause| ClusterError::Change { object, cause }, patched).await?;
-    Ok(())
+    let mut conflicts = CONFLICTS.start();
+    loop {
+        let patched = pods.patch_metadata(pod, &parameters, &patch);
+        let error = |cause| ClusterError::Change { object: object.clone(), cause };
+        let Err(error) = cluster.call(error, patched).await else { return Ok(()) };
+        // What counts is what is on the pod: the answer to an attempt that was carried out may have been lost.
+        let read = |cause| ClusterError::Read { object: object.clone(), cause };
+        let found = cluster.call(read, pods.get_metadata(pod)).await;
+        if found.is_ok_and(|found| found.annotations().get(RESULT_ANNOTATION) == Some(&encoded)) {
+            return Ok(());
+        }
+        if *error.cause() != Cause::Conflict || !conflicts.pause().await {
+            return Err(error.into());
+        }
+    }
 }
 
 fn is_empty(value: &Value) -> bool {
