@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -314,6 +316,32 @@ async fn route_naming_an_opaque_secret_is_not_switched() {
     assert!(last_words(&object).contains("othing has changed."), "{}", last_words(&object));
     assert_eq!(shop.content().await, before);
     controller.stop().await;
+}
+
+/// A right that is added to the role must not go past the policy unnoticed.
+#[tokio::test]
+async fn policy_matches_every_resource_that_the_role_writes() {
+    let turn = Turn::take().await;
+    let name = "lagoon-task-hostmigration-controller";
+    let role = Api::<ClusterRole>::all(turn.client()).get(name).await.unwrap();
+    let policy = Api::<ValidatingAdmissionPolicy>::all(turn.client()).get(name).await.unwrap();
+    let rules = policy.spec.unwrap().match_constraints.unwrap().resource_rules.unwrap();
+    let is_matched = |group: &String, resource: &String| {
+        rules.iter().any(|rule| {
+            rule.api_groups.iter().flatten().any(|matched| matched == group)
+                && rule.resources.iter().flatten().any(|matched| matched == resource)
+        })
+    };
+    let mut left_to_rbac = Vec::new();
+    for rule in role.rules.unwrap() {
+        if rule.verbs.iter().all(|verb| ["get", "list", "watch"].contains(&verb.as_str())) {
+            continue;
+        }
+        let (groups, resources) = (rule.api_groups.unwrap(), rule.resources.unwrap());
+        let pairs = groups.iter().flat_map(|group| resources.iter().map(move |resource| (group, resource)));
+        left_to_rbac.extend(pairs.filter(|(group, resource)| !is_matched(group, resource)).map(|pair| pair.1.clone()));
+    }
+    assert_eq!(left_to_rbac, ["hostmigrations", "events"]);
 }
 
 #[tokio::test]
