@@ -15,6 +15,18 @@ pub const API_VERSION: &str = "dioscuri.amazee.io/v1";
 /// The kind.
 pub const KIND: &str = "HostMigration";
 
+/// Longest name of a namespace.
+pub const LONGEST_NAMESPACE: usize = 63;
+/// Longest list of hosts, in characters: 3,000 URLs of the longest host names (253), each with its scheme and a comma. The
+/// API server stores no object of more than 1.5 MiB in any case.
+pub const LONGEST_HOSTS: usize = 3_000 * ("https://".len() + 253 + 1);
+/// Most conditions of an object. Each attempt leaves two, and Lagoon makes a new object for each switch.
+pub const MOST_CONDITIONS: usize = 1_000;
+/// Longest text of a condition, in characters.
+pub const LONGEST_CONDITION: usize = 32 * 1024;
+/// Longest type, status and time of a condition, in characters: as long as Kubernetes lets the type of its own be.
+const LONGEST_WORD: usize = 316;
+
 /// What is to be switched.
 // Nothing is required, because the archived controller's definition required nothing; the task and the controller ask
 // for what they need.
@@ -37,13 +49,18 @@ pub const KIND: &str = "HostMigration";
         "name": "Destination", "type": "string", "jsonPath": ".spec.destinationNamespace",
         "description": "Namespace of the active environment"
     }"#,
-    printcolumn = r#"{ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }"#
+    printcolumn = r#"{ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }"#,
+    printcolumn = r#"{
+        "name": "Message", "type": "string", "jsonPath": ".status.conditions[-1:].condition",
+        "description": "What the latest condition says"
+    }"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HostMigrationSpec {
     /// Namespace of the active (production) environment. The routes of this object's own namespace, the standby
     /// environment's, move there, and its routes move here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_NAMESPACE))]
     pub destination_namespace: Option<String>,
     /// Which hosts moved. Written by the controller at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,8 +72,10 @@ pub struct HostMigrationSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Hosts {
     /// Comma-joined URLs that moved from the destination namespace to this object's namespace.
+    #[schemars(length(max = LONGEST_HOSTS))]
     pub active_hosts: String,
     /// Comma-joined URLs that moved from this object's namespace to the destination namespace.
+    #[schemars(length(max = LONGEST_HOSTS))]
     pub standby_hosts: String,
 }
 
@@ -65,6 +84,7 @@ pub struct Hosts {
 pub struct HostMigrationStatus {
     /// What has happened so far, oldest first. The last one that is `completed` or `failed` counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MOST_CONDITIONS))]
     pub conditions: Option<Vec<Condition>>,
 }
 
@@ -74,12 +94,16 @@ pub struct HostMigrationStatus {
 pub struct Condition {
     /// `started`, `completed` or `failed`.
     #[serde(rename = "type")]
+    #[schemars(length(max = LONGEST_WORD))]
     pub kind: String,
     /// `True` when the condition holds.
+    #[schemars(length(max = LONGEST_WORD))]
     pub status: String,
     /// What happened, in words; for `failed` the reason.
+    #[schemars(length(max = LONGEST_CONDITION))]
     pub condition: String,
     /// When it happened, in RFC 3339.
+    #[schemars(length(max = LONGEST_WORD))]
     pub last_transition_time: String,
 }
 

@@ -7,3 +7,5 @@ mod controller_bench;
 mod controller_interrupted;
 mod controller_lease;
 mod controller_rights;
+mod deploy_policies;
+mod deploy_roles;
