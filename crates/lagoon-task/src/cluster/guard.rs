@@ -21,7 +21,7 @@ use crate::cluster::error::Cause;
 /// struct UntilStopped(AtomicBool);
 ///
 /// impl WriteGuard for UntilStopped {
-///     fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>> {
+///     fn may_write<'a>(&'a self, _namespace: &'a str) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + 'a>> {
 ///         let is_stopped = self.0.load(Ordering::Relaxed);
 ///         Box::pin(async move {
 ///             if is_stopped { Err(Cause::Withheld("the task is stopping".to_owned())) } else { Ok(()) }
@@ -30,29 +30,35 @@ use crate::cluster::error::Cause;
 /// }
 /// ```
 pub trait WriteGuard: Send + Sync {
-    /// Whether the request may be sent. If not it is not sent, nor tried again, and fails with the cause.
-    fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>>;
+    /// Whether the request, which changes something in `namespace`, may be sent. If not it is not sent, nor tried again, and
+    /// fails with the cause.
+    fn may_write<'a>(&'a self, namespace: &'a str) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + 'a>>;
 
     /// Hears that a request met the doing of somebody else. Does nothing unless a guard says otherwise.
     fn has_met_conflict(&self) {}
 }
 
-/// Marks a request that a guard is asked about.
+/// Marks a request that guards are asked about, and the namespace that it changes.
 #[derive(Clone)]
-pub(super) struct Guarded(pub(super) Arc<dyn WriteGuard>);
+pub(super) struct Guarded {
+    pub(super) guards: Vec<Arc<dyn WriteGuard>>,
+    pub(super) namespace: String,
+}
 
-impl Guarded {
-    pub(super) fn hear(&self, cause: &Cause) {
-        if matches!(cause, Cause::Conflict | Cause::AlreadyExists) {
-            self.0.has_met_conflict();
+pub(super) fn hear(guards: &[Arc<dyn WriteGuard>], cause: &Cause) {
+    if matches!(cause, Cause::Conflict | Cause::AlreadyExists) {
+        for guard in guards {
+            guard.has_met_conflict();
         }
     }
 }
 
-/// Asks the request's guard, if it has one.
+/// Asks the request's guards, if it has any.
 pub(super) async fn allowed(request: Request<Body>) -> Result<Request<Body>, BoxError> {
-    if let Some(Guarded(guard)) = request.extensions().get::<Guarded>().cloned() {
-        guard.may_write().await?;
+    if let Some(Guarded { guards, namespace }) = request.extensions().get::<Guarded>().cloned() {
+        for guard in guards {
+            guard.may_write(&namespace).await?;
+        }
     }
     Ok(request)
 }

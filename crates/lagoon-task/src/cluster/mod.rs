@@ -118,7 +118,7 @@ pub struct Cluster {
     /// For answers that may begin late, such as the log of a container that prints nothing yet: neither deadline nor
     /// retry. Both clients share their connections.
     patient: Client,
-    guard: Option<guard::Guarded>,
+    guards: Vec<Arc<dyn WriteGuard>>,
 }
 
 impl Cluster {
@@ -174,7 +174,11 @@ impl Cluster {
             .timeout(ATTEMPT_DEADLINE)
             .service(http);
         let namespace = || environment.namespace.clone();
-        Ok(Self { client: Client::new(service, namespace()), patient: Client::new(patient, namespace()), guard: None })
+        Ok(Self {
+            client: Client::new(service, namespace()),
+            patient: Client::new(patient, namespace()),
+            guards: Vec::new(),
+        })
     }
 
     /// The kube client, for [`kube::Api`]; use it inside [`Cluster::call`].
@@ -197,7 +201,7 @@ impl Cluster {
     }
 
     /// The same cluster, with `guard` asked before each attempt to create, replace or delete one of its
-    /// [objects](Self::objects).
+    /// [objects](Self::objects), after the guards that it has already.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -210,7 +214,9 @@ impl Cluster {
     /// ```
     #[must_use]
     pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
-        Self { guard: Some(guard::Guarded(guard)), ..self.clone() }
+        let mut guarded = self.clone();
+        guarded.guards.push(guard);
+        guarded
     }
 
     /// Awaits `request` for at most two minutes and says in its error what was done to which object.

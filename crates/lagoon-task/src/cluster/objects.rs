@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::cluster::guard::{self, Guarded};
 use crate::cluster::{Cause, Cluster, ClusterError, ObjectName};
 use crate::environment::is_dns_subdomain;
 
@@ -352,17 +353,15 @@ impl Objects<'_> {
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Cause> {
+        let guards = &self.cluster.guards;
         let guarded = request.map(|mut request| {
-            if let Some(guard) = &self.cluster.guard {
-                request.extensions_mut().insert(guard.clone());
+            if !guards.is_empty() {
+                let (guards, namespace) = (guards.clone(), self.namespace.clone());
+                request.extensions_mut().insert(Guarded { guards, namespace });
             }
             request
         });
-        self.send(guarded).await.inspect_err(|cause| {
-            if let Some(guard) = &self.cluster.guard {
-                guard.hear(cause);
-            }
-        })
+        self.send(guarded).await.inspect_err(|cause| guard::hear(guards, cause))
     }
 
     pub(super) async fn send<T: DeserializeOwned>(
