@@ -11,7 +11,7 @@ use lagoon_task::output::escape;
 use lagoon_task::report::{self, ReportError};
 use route_switch::journal::{Holder, Moved};
 use route_switch::side::Sides;
-use route_switch::{Caller, Carried, Ready, Switch, SwitchError};
+use route_switch::{Authority, Caller, Carried, Ready, Switch, SwitchError};
 
 /// What the payload asks for.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ pub async fn switch(task: &Context, asked: &Asked) -> Result<String, Failure> {
         if asked.dry_run {
             Ok(Switch::look_only(cluster, &log, names, holder))
         } else {
-            Switch::take(cluster, &log, names, holder).await
+            Switch::take(cluster, &log, names, holder, Authority::Deployer).await
         }
     };
     let switch = tokio::select! {

@@ -84,34 +84,43 @@ impl Recording {
         Self::of(shop, routes_and_secrets).await
     }
 
-    /// Watches also journals and the routes of the Gateway API, which the cluster must have.
-    pub async fn with_journals(shop: &Shop<'_>) -> Self {
-        Self::of(shop, all_kinds).await
+    /// Watches also the routes of the Gateway API, which the cluster must have, and journals: those of tasks, and those of the
+    /// controller in its namespace.
+    pub async fn with_journals(shop: &Shop<'_>, controller_namespace: &str) -> Self {
+        let mut recording = Self::of(shop, all_kinds).await;
+        let end = json!({ "metadata": { "name": format!("{END}-of-{}", shop.standby) } });
+        recording.watch(shop, controller_namespace, ("configmaps", resource("", "ConfigMap", "configmaps"), end)).await;
+        recording
     }
 
     async fn of(shop: &Shop<'_>, kinds: fn(&str) -> Vec<Kind>) -> Self {
         let mut recording = Self { start: Moment::new(), watches: Vec::new() };
         for namespace in [&shop.standby, &shop.active] {
-            for (plural, resource, end) in kinds(namespace) {
-                let api: Api<DynamicObject> = Api::namespaced_with(shop.site.client(), namespace, &resource);
-                let listed = api.list(&ListParams::default()).await.unwrap();
-                let version = listed.metadata.resource_version.unwrap();
-                let present = listed.items.into_iter().map(|object| read(plural, &object));
-                recording.start.extend(present.filter_map(|change| Some((change.key, change.object?))));
-                let watch = tokio::spawn(watch(api.clone(), plural, version));
-                recording.watches.push((api, end, watch));
+            for kind in kinds(namespace) {
+                recording.watch(shop, namespace, kind).await;
             }
         }
         recording
+    }
+
+    async fn watch(&mut self, shop: &Shop<'_>, namespace: &str, (plural, resource, end): Kind) {
+        let api: Api<DynamicObject> = Api::namespaced_with(shop.site.client(), namespace, &resource);
+        let listed = api.list(&ListParams::default()).await.unwrap();
+        let version = listed.metadata.resource_version.unwrap();
+        let present = listed.items.into_iter().map(|object| read(plural, &object));
+        self.start.extend(present.filter_map(|change| Some((change.key, change.object?))));
+        let watch = tokio::spawn(watch(api.clone(), plural, version, name(&end).to_owned()));
+        self.watches.push((api, end, watch));
     }
 
     /// Everything that has happened by now.
     pub async fn end(self) -> History {
         let Self { start, watches } = self;
         let ended = watches.into_iter().map(|(api, end, watch)| async move {
-            api.create(&PostParams::default(), &serde_json::from_value(end).unwrap()).await.unwrap();
+            let object = serde_json::from_value(end.clone()).unwrap();
+            api.create(&PostParams::default(), &object).await.unwrap();
             let changes = watch.await.unwrap();
-            api.delete(END, &DeleteParams::default()).await.unwrap();
+            api.delete(name(&end), &DeleteParams::default()).await.unwrap();
             changes
         });
         let mut changes: Vec<Change> = join_all(ended).await.into_iter().flatten().collect();
@@ -120,14 +129,18 @@ impl Recording {
     }
 }
 
-async fn watch(api: Api<DynamicObject>, plural: &'static str, mut version: String) -> Vec<Change> {
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap()
+}
+
+async fn watch(api: Api<DynamicObject>, plural: &'static str, mut version: String, end: String) -> Vec<Change> {
     let mut changes = Vec::new();
     // The server ends each watch after some minutes.
     loop {
         let mut events = pin!(api.watch(&WatchParams::default(), &version).await.unwrap());
         while let Some(event) = events.next().await {
             let change = match event.unwrap() {
-                WatchEvent::Added(object) if object.metadata.name.as_deref() == Some(END) => return changes,
+                WatchEvent::Added(object) if object.metadata.name.as_ref() == Some(&end) => return changes,
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => read(plural, &object),
                 WatchEvent::Deleted(object) => Change { object: None, ..read(plural, &object) },
                 WatchEvent::Bookmark(_) => continue,

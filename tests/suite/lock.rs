@@ -223,6 +223,7 @@ async fn leave_unfinished(shop: &Shop<'_>, [namespace, other]: [&str; 2], holder
         acceptances: Vec::new(),
         uid: "gone".to_owned(),
         resource_version: "1".to_owned(),
+        is_unproven: false,
         manifest: RawValue::from_string(route.to_string()).unwrap(),
     };
     let book = Book { routes: vec![entry], ..Book::default() };
@@ -251,6 +252,24 @@ async fn two_unfinished_journals_with_every_host_offline_are_no_deadlock() {
     assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"], "{}", finished.log);
     let back = shop.switch_back().await;
     assert_eq!(back.exit_code, Some(0), "{}", back.log);
+}
+
+#[tokio::test]
+async fn routes_that_only_a_journal_knows_are_put_back_where_it_lies_before_they_move() {
+    let shop = Shop::empty(control_plane().await, "put-back-first").await;
+    let route = |name: &str| ingress(name, &host("put-back-first", name), "web", None);
+    let gone = || Holder { kind: "Pod".to_owned(), name: "long-gone".to_owned(), uid: String::new() };
+    leave_unfinished(&shop, [&shop.standby, &shop.active], gone(), &route("standby"), Side::Standby).await;
+    leave_unfinished(&shop, [&shop.active, &shop.standby], gone(), &route("www"), Side::Standby).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert!(finished.log.contains("they are back where they were"), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["standby"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["www"], "{}", finished.log);
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
+    assert_eq!(shop.names(&shop.standby, INGRESSES).await, ["www"], "{}", finished.log);
+    assert_eq!(shop.names(&shop.active, INGRESSES).await, ["standby"], "{}", finished.log);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use http::Method;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use lagoon_task_testing::{Fault, FaultProxy, Passing, first, until};
+use lagoon_task_testing::{Fault, FaultProxy, Passing, every, until};
 use serde_json::json;
 
 use crate::evidence::writes;
@@ -15,10 +15,10 @@ fn creates_route(passing: &Passing) -> bool {
     passing.method == Method::POST && passing.uri.contains("/ingresses") && !passing.uri.contains("dryRun")
 }
 
-/// A switch of which the first create of a route was answered to nobody: its run was killed.
+/// A switch of which no create of a route was answered: its run was killed, and every route is still where it was.
 async fn interrupted<'bench>(project: &str) -> Shop<'bench> {
     let shop = Shop::with_routes(control_plane().await, project).await;
-    let proxy = FaultProxy::start(shop.control_plane, first(1, Fault::AnswerHeld, creates_route)).await.unwrap();
+    let proxy = FaultProxy::start(shop.control_plane, every(Fault::AnswerHeld, creates_route)).await.unwrap();
     let running = shop.task_through(&proxy).launch().await.unwrap();
     proxy.until_held().await.unwrap();
     running.signal("KILL").await.unwrap();

@@ -10,11 +10,13 @@ pub mod engine;
 mod error;
 pub mod events;
 mod interrupted;
+pub mod journals;
 pub mod logs;
 pub mod metrics;
 pub mod objects;
 mod orphans;
 pub mod pair;
+mod pair_guard;
 pub mod patch;
 pub mod reconcile;
 pub mod route_engine;
@@ -36,6 +38,7 @@ pub use route_engine::RouteEngine;
 
 use election::Election;
 use events::Events;
+use journals::Journals;
 use lagoon_task::cluster::Cluster;
 use lagoon_task::environment::Environment;
 use lagoon_task::mounts::Mounts;
@@ -70,6 +73,7 @@ pub async fn run<E: Engine>(
             let context = Context {
                 engine: make_engine(&cluster, &environment),
                 events: Events::new(&cluster, &environment.pod_name),
+                journals: Journals::new(&cluster, &environment.namespace),
                 objects: HostMigrations::new(cluster),
                 metrics: Arc::clone(&status.metrics),
                 secrets,

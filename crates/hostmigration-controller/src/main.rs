@@ -33,7 +33,9 @@ fn run(options: Options) -> ExitCode {
     let any_type = options.any_environment_type;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| {
-        runtime.block_on(hostmigration_controller::run(NAME, options, |cluster, _| RouteEngine::new(cluster, any_type)))
+        runtime.block_on(hostmigration_controller::run(NAME, options, |cluster, environment| {
+            RouteEngine::new(cluster, &environment.namespace, any_type)
+        }))
     }) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => logs::failure(error),

@@ -4,23 +4,17 @@
 //! whoever wins the Lease ends these switches before it looks at any object: then no other switch runs that
 //! could meet them.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
-
 use crate::engine::{Engine, SwitchRequest};
 use crate::interrupted::orphan;
 use crate::logs;
 use crate::reconcile::Context;
-use lagoon_task::cluster::{Cluster, ClusterError};
-use route_switch::journal::{Head, NAME};
-use route_switch::labels::{JOURNAL, ROLE};
+use route_switch::journal::Head;
 
 /// Ends every such switch, once each; one that still cannot be ended waits for the next leader. Begins no other when
 /// `is_stopping`.
 pub(super) async fn end_all<E: Engine>(context: &Context<E>, is_stopping: impl Fn() -> bool) {
     let cluster = context.objects.cluster();
-    let namespaces = match journals(cluster).await {
+    let namespaces = match context.journals.sites().await {
         Ok(namespaces) => namespaces,
         Err(error) => return tracing::warn!("Interrupted switches could not be looked for: {error}."),
     };
@@ -28,22 +22,12 @@ pub(super) async fn end_all<E: Engine>(context: &Context<E>, is_stopping: impl F
         if is_stopping() {
             return;
         }
-        match orphan(cluster, &namespace).await {
+        match orphan(cluster, &context.journals, &namespace).await {
             Ok(Some(head)) => end(context, head).await,
             Ok(None) => {}
             Err(error) => tracing::warn!(namespace, "Whether a switch was interrupted is not known: {error}."),
         }
     }
-}
-
-/// The namespaces with a journal.
-async fn journals(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
-    let error = |cause| ClusterError::List { kind: "ConfigMap".to_owned(), namespace: String::new(), cause };
-    let all: Api<ConfigMap> = Api::all(cluster.client());
-    let labelled = ListParams::default().labels(&format!("{ROLE}={JOURNAL}"));
-    let listed = cluster.call(error, all.list_metadata(&labelled)).await?;
-    let heads = listed.into_iter().filter(|part| part.name_any() == NAME);
-    Ok(heads.filter_map(|journal| journal.namespace()).collect())
 }
 
 /// Ends the switch in the name of the object that is gone.
@@ -63,7 +47,7 @@ async fn end<E: Engine>(context: &Context<E>, head: Head) {
         Ok(switched) => tracing::info!(namespace, hostmigration, "The switch is completed: {}", switched.summary),
         Err(failed) => {
             // One that was undone has ended too.
-            if !matches!(orphan(context.objects.cluster(), &namespace).await, Ok(None)) {
+            if !matches!(orphan(context.objects.cluster(), &context.journals, &namespace).await, Ok(None)) {
                 context.metrics.unended.left(&namespace, &hostmigration);
             }
             tracing::warn!(namespace, hostmigration, "The switch is not completed: {}", failed.sentence);

@@ -16,6 +16,25 @@ const TYPE: &str = "lagoon.sh/environmentType";
 /// Which of the cluster's Lagoon controllers it belongs to.
 const CONTROLLER: &str = "lagoon.sh/controller";
 
+/// What counts of a namespace that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Tells it from an earlier or later one of its name.
+    pub uid: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// Whether it is still the namespace that was checked, of the same project, Lagoon and type.
+    #[must_use]
+    pub fn is_still(&self, checked: &Self) -> bool {
+        let label = |facts: &Self, name: &str| facts.labels.get(name).cloned();
+        self.uid == checked.uid
+            && [PROJECT, CONTROLLER, TYPE].iter().all(|name| label(self, name) == label(checked, name))
+    }
+}
+
 /// A namespace as it was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Namespace<'a> {

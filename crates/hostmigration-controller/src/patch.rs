@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::decision::{self, BEGUN, FINALIZER, MIGRATE};
 use crate::engine::SwitchedHosts;
 use crate::text::cut;
-use hostmigration::{Condition, HostMigration, Hosts, Progress};
+use hostmigration::{Condition, HostMigration, Hosts, MOST_CONDITIONS, Progress};
 
 /// Longest text of a condition, in bytes.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -87,7 +87,10 @@ pub fn remove_finalizer(object: &HostMigration) -> Value {
 }
 
 fn with_condition(object: &HostMigration, progress: Progress, text: &str, now: Timestamp) -> Vec<Condition> {
-    let mut conditions = decision::conditions(object).to_vec();
+    let earlier = decision::conditions(object);
+    // An object that has been asked for again and again forgets how its first switches went.
+    let mut conditions: Vec<_> =
+        earlier.iter().skip(earlier.len().saturating_sub(MOST_CONDITIONS - 1)).cloned().collect();
     conditions.push(Condition {
         kind: progress.name().to_owned(),
         status: "True".to_owned(),

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::decision::{self, Decision, decide};
 use crate::engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
 use crate::events::Events;
+use crate::journals::Journals;
 use crate::metrics::Metrics;
 use crate::objects::{HostMigrations, ReadError, typed};
 use crate::patch::{self, Ending};
@@ -21,7 +22,7 @@ use lagoon_task::Backoff;
 use lagoon_task::cluster::Cause;
 use lagoon_task::output::Output;
 use lagoon_task::shutdown::Shutdown;
-use route_switch::journal::{self, Head, JournalError, State};
+use route_switch::journal::{Head, JournalError, State};
 
 /// The end of a switch is written again at once when others change the object at the same time.
 const ENDS: Backoff = Backoff::new(Duration::ZERO, Duration::ZERO).attempts(5);
@@ -35,6 +36,8 @@ const LEFT_BEHIND: &str = "Another controller has begun this HostMigration and h
 pub struct Context<E> {
     /// The objects.
     pub objects: HostMigrations,
+    /// What interrupted switches have left.
+    pub journals: Journals,
     /// Carries out the switches.
     pub engine: E,
     /// Tells the cluster's users.
@@ -142,9 +145,8 @@ impl<E: Engine> Context<E> {
 
     async fn is_in_the_journal(&self, object: &HostMigration) -> Result<bool, ReconcileError> {
         let namespace = object.namespace().unwrap_or_default();
-        match journal::find(self.objects.cluster(), &namespace).await {
-            Ok(found) => Ok(found.is_some_and(|journal| {
-                let Head { holder, state, .. } = &journal.head;
+        match self.journals.of(&namespace).await {
+            Ok(heads) => Ok(heads.iter().any(|Head { holder, state, .. }| {
                 *state != State::Reported && holder.kind == KIND && Some(&holder.uid) == object.uid().as_ref()
             })),
             // The engine moves nothing with such a journal, and says what is wrong with it.
@@ -210,7 +212,7 @@ impl<E: Engine> Context<E> {
                 Err(failed) if failed.try_again => failed,
                 ended => return ended,
             };
-            let orphan = interrupted::orphan(self.objects.cluster(), &request.standby_namespace).await;
+            let orphan = interrupted::orphan(self.objects.cluster(), &self.journals, &request.standby_namespace).await;
             if !matches!(orphan, Ok(Some(_))) {
                 return Err(failed);
             }
@@ -227,7 +229,7 @@ impl<E: Engine> Context<E> {
     /// Hears that an object that was to be looked at again is gone. Its switch still counts if its journal says so.
     pub(super) async fn after_disappearance(&self, namespace: &str, name: &str) {
         if self.metrics.unended.has(namespace, name)
-            && matches!(interrupted::orphan(self.objects.cluster(), namespace).await, Ok(None))
+            && matches!(interrupted::orphan(self.objects.cluster(), &self.journals, namespace).await, Ok(None))
         {
             self.metrics.unended.ended(namespace, name);
         }

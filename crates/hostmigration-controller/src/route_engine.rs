@@ -1,39 +1,42 @@
 //! The switch engine, as the controller asks for it.
 
-use std::collections::BTreeMap;
-
-use kube::Api;
+use std::sync::Arc;
 
 use crate::engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
-use crate::pair::{self, Namespace};
+use crate::pair::{self, Facts, Namespace};
+use crate::pair_guard::{PairGuard, facts};
 use hostmigration::KIND;
-use lagoon_task::cluster::{Cluster, ClusterError, ObjectName};
+use lagoon_task::cluster::Cluster;
 use lagoon_task::output::Output;
 use route_switch::journal::Holder;
 use route_switch::side::Sides;
-use route_switch::{self, Caller, LockError, Switch, SwitchError};
+use route_switch::{self, Authority, Caller, LockError, Switch, SwitchError};
 
 /// Carries out switches in this cluster.
 pub struct RouteEngine {
     cluster: Cluster,
+    namespace: String,
     any_type: bool,
 }
 
 impl RouteEngine {
-    /// An engine with the controller's rights. With `any_type` it also switches environments that are not the production
-    /// environments of their project.
+    /// An engine with the controller's rights, whose journals lie in the controller's `namespace`. With `any_type` it also
+    /// switches environments that are not the production environments of their project.
     #[must_use]
-    pub fn new(cluster: &Cluster, any_type: bool) -> Self {
-        Self { cluster: cluster.clone(), any_type }
+    pub fn new(cluster: &Cluster, namespace: &str, any_type: bool) -> Self {
+        Self { cluster: cluster.clone(), namespace: namespace.to_owned(), any_type }
     }
 
     async fn try_to_switch(&self, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
-        self.is_a_pair(request).await?;
-        let names = Sides { standby: request.standby_namespace.clone(), active: request.active_namespace.clone() };
+        let pair = self.pair(request).await?;
+        let names = names(request);
+        let authority = self.authority(&pair);
+        let guard = [(names.standby.clone(), pair.standby), (names.active.clone(), pair.active)];
+        let cluster = self.cluster.guarded(Arc::new(PairGuard::new(&self.cluster, guard)));
         let holder =
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
-        let switch = Box::pin(Switch::take(&self.cluster, &listener, names, holder)).await;
+        let switch = Box::pin(Switch::take(&cluster, &listener, names, holder, authority)).await;
         let switch = switch.map_err(|error| {
             // No run waits for another one: who asked learns at once who is at it. One that has moved routes must end.
             let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
@@ -59,24 +62,32 @@ impl RouteEngine {
         Ok(SwitchedHosts { active_hosts: to_standby.join(","), standby_hosts: to_active.join(","), summary })
     }
 
-    /// Refuses two namespaces that are no pair of Lagoon's.
-    async fn is_a_pair(&self, request: &SwitchRequest) -> Result<(), SwitchFailed> {
-        let (standby, active) =
-            futures::try_join!(self.labels(&request.standby_namespace), self.labels(&request.active_namespace))?;
-        let standby = Namespace { name: &request.standby_namespace, labels: standby.as_ref() };
-        let active = Namespace { name: &request.active_namespace, labels: active.as_ref() };
-        pair::check(standby, active, self.any_type)
-            .map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })
+    /// The two namespaces, if they are a pair of Lagoon's.
+    async fn pair(&self, request: &SwitchRequest) -> Result<Sides<Facts>, SwitchFailed> {
+        let (standby, active) = futures::try_join!(
+            facts(&self.cluster, &request.standby_namespace),
+            facts(&self.cluster, &request.active_namespace)
+        )
+        .map_err(|error| SwitchFailed::from(SwitchError::from(error)))?;
+        let seen = |facts: &'_ Option<Facts>| facts.as_ref().map(|facts| facts.labels.clone());
+        let labels = Sides { standby: seen(&standby), active: seen(&active) };
+        let check = pair::check(
+            Namespace { name: &request.standby_namespace, labels: labels.standby.as_ref() },
+            Namespace { name: &request.active_namespace, labels: labels.active.as_ref() },
+            self.any_type,
+        );
+        check.map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })?;
+        Ok(Sides { standby: standby.unwrap_or_default(), active: active.unwrap_or_default() })
     }
 
-    /// The namespace's labels; `None` where there is no such namespace.
-    async fn labels(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, SwitchFailed> {
-        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.cluster.client());
-        let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", namespace), cause };
-        let found = self.cluster.call(error, api.get_metadata_opt(namespace)).await;
-        let found = found.map_err(|error| SwitchFailed::from(SwitchError::from(error)))?;
-        Ok(found.map(|found| found.metadata.labels.unwrap_or_default()))
+    fn authority(&self, pair: &Sides<Facts>) -> Authority {
+        let uids = Sides { standby: pair.standby.uid.clone(), active: pair.active.uid.clone() };
+        Authority::Controller { namespace: self.namespace.clone(), uids }
     }
+}
+
+fn names(request: &SwitchRequest) -> Sides<String> {
+    Sides { standby: request.standby_namespace.clone(), active: request.active_namespace.clone() }
 }
 
 impl Engine for RouteEngine {
@@ -85,7 +96,9 @@ impl Engine for RouteEngine {
     }
 
     async fn after_recorded(&self, request: &SwitchRequest) {
-        route_switch::note_reported(&self.cluster, &request.standby_namespace).await;
+        if let Ok(pair) = self.pair(request).await {
+            route_switch::note_reported(&self.cluster, &names(request), &self.authority(&pair)).await;
+        }
     }
 }
 

@@ -8,25 +8,33 @@ use std::sync::{Arc, Mutex};
 
 use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
-use crate::cluster::{holder, probe};
-use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, State, VERSION};
+use crate::cluster::{ensure, holder, probe};
+use crate::journal::{self, Book, Head, Holder, Journal, JournalError, Moved, RouteEntry, Shelf, State, VERSION};
 use crate::lock::{Lock, LockError};
 use crate::moves::{Goal, MoveError, Moves, Places};
 use crate::mutants::{Mutant, is_planted};
-use crate::plan::claim::{self, Begun};
+use crate::plan::claim::{self, Begun, Proof};
+use crate::plan::manifest::at_home;
 use crate::plan::observed::Observed;
 use crate::plan::{already_done, no_namespace, plan, table};
+use crate::route::kind_named;
 use crate::side::{Side, Sides};
-use crate::{Caller, SwitchError};
+use crate::{Authority, Caller, SwitchError};
 pub use ready::{Carried, Done, Planned, Ready};
 
-use ending::{
-    abandon, all_live, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unfinished, unsettled,
-};
+use ending::{abandon, all_live, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unsettled};
 use lagoon_task::cluster::{Cause, Cluster};
 
 /// Routes that are not where they belong once all have been moved are moved again this often: somebody else is at work.
 const PASSES: usize = 3;
+
+/// The journals of two namespaces.
+struct Journals<'a> {
+    /// That of this switch, or of an earlier one.
+    own: Option<Journal<'a>>,
+    /// Others that have not ended.
+    others: Vec<Journal<'a>>,
+}
 
 /// A switch of two namespaces.
 pub struct Switch<'a> {
@@ -34,6 +42,7 @@ pub struct Switch<'a> {
     caller: &'a dyn Caller,
     names: Sides<String>,
     holder: Holder,
+    authority: Authority,
     lock: Option<Arc<Lock>>,
 }
 
@@ -45,18 +54,19 @@ impl<'a> Switch<'a> {
         caller: &'a dyn Caller,
         names: Sides<String>,
         holder: Holder,
+        authority: Authority,
     ) -> Result<Self, SwitchError> {
         let lock = match Lock::take(cluster, &names, holder.clone()).await {
             Ok(lock) => Arc::new(lock),
             Err(error) => return Err(why_not_taken(cluster, &names, error).await),
         };
-        Ok(Self { cluster: cluster.guarded(lock.clone()), caller, names, holder, lock: Some(lock) })
+        Ok(Self { cluster: cluster.guarded(lock.clone()), caller, names, holder, authority, lock: Some(lock) })
     }
 
-    /// The same for a look only: without the lock, it can be prepared and not carried out.
+    /// The same for a look with a deployer's rights only: without the lock, it can be prepared and not carried out.
     #[must_use]
     pub fn look_only(cluster: &Cluster, caller: &'a dyn Caller, names: Sides<String>, holder: Holder) -> Self {
-        Self { cluster: cluster.clone(), caller, names, holder, lock: None }
+        Self { cluster: cluster.clone(), caller, names, holder, authority: Authority::Deployer, lock: None }
     }
 
     /// Gives the lock back.
@@ -72,24 +82,29 @@ impl<'a> Switch<'a> {
     /// checked each time.
     pub async fn prepare(&'a self) -> Result<Ready<'a>, SwitchError> {
         let looking = self.looking();
-        let own = self.find(Side::Standby).await?;
-        let other = self.unfinished_other_way(own.as_ref()).await?;
+        let Journals { own, others } = self.journals().await?;
         let mut begun = None;
         let mut ended = None;
+        let is_begun = own.as_ref().is_some_and(|own| own.head.state == State::Moving);
         let book = match &own {
-            Some(own) if own.head.state == State::Moving => Some(self.may_go_on(own).await?),
+            Some(own) if is_begun => Some(self.may_go_on(own).await?),
             _ => None,
         };
-        let rescued = match &other {
-            Some(other) => other.book().await.map_err(still_unended)?,
-            None => Book::default(),
-        };
+        let mut rescued = Vec::new();
+        for other in &others {
+            rescued.push((&other.head, other.book().await.map_err(still_unended)?, self.proof(other).await?));
+        }
         let (mut observed, groups) = looking.observe(self.lock.is_some()).await?;
         match (&own, book) {
             (Some(own), Some(book)) => {
                 let known = book.clone();
-                let mut found = claim::resume(&mut observed, &own.head, book);
-                found.nowhere.extend(claim::rescue(&mut observed, &known, rescued));
+                let mut found = claim::resume(&mut observed, &own.head, book, &self.proof(own).await?);
+                for (head, other, proof) in rescued {
+                    claim::rescue(&mut observed, &mut found, &known, head, other, &proof);
+                }
+                if !found.unproven.is_empty() {
+                    return Err(self.unproven(own, found.unproven));
+                }
                 found.written = as_text(&known);
                 begun = Some(found);
             }
@@ -99,8 +114,11 @@ impl<'a> Switch<'a> {
             }
             _ => {}
         }
+        if let Some(lock) = self.lock.as_ref().filter(|_| !is_begun) {
+            lock.forget_offline();
+        }
         looking.look_closer(&mut observed, &groups).await?;
-        self.plan(observed, groups, own, begun, ended, other).await
+        self.plan(observed, groups, own, begun, ended, others).await
     }
 
     async fn plan(
@@ -110,7 +128,7 @@ impl<'a> Switch<'a> {
         own: Option<Journal<'a>>,
         begun: Option<Begun>,
         ended: Option<Moved>,
-        other: Option<Journal<'a>>,
+        others: Vec<Journal<'a>>,
     ) -> Result<Ready<'a>, SwitchError> {
         let is_begun = begun.is_some();
         let begun = begun.unwrap_or_default();
@@ -147,7 +165,8 @@ impl<'a> Switch<'a> {
             book = begun.all;
         }
         let is_nowhere = |entry: &RouteEntry| begun.nowhere.iter().any(|one| *one == entry.key());
-        head.gaps = (0..book.routes.len()).filter(|place| is_nowhere(&book.routes[*place])).collect();
+        let places = book.routes.iter().enumerate();
+        head.gaps = places.filter(|(_, entry)| is_nowhere(entry)).map(|(place, _)| place).collect();
         let is_written = is_begun
             && own.as_ref().is_some_and(|own| own.head.says_the_same(&head))
             && begun.written == as_text(&book);
@@ -155,8 +174,20 @@ impl<'a> Switch<'a> {
         for side in Side::BOTH {
             places.add(side, &observed.sides.of(side).routes);
         }
-        let planned =
-            Planned { head, book, notes, places, previous: own, is_begun, problems, other, groups, is_written };
+        let put_back = begun.put_back;
+        let planned = Planned {
+            head,
+            book,
+            notes,
+            places,
+            previous: own,
+            is_begun,
+            put_back,
+            problems,
+            others,
+            groups,
+            is_written,
+        };
         Ok(Ready::Planned(Box::new(planned)))
     }
 
@@ -248,64 +279,110 @@ impl<'a> Switch<'a> {
         head.standby_namespace == self.names.standby && head.active_namespace == self.names.active
     }
 
-    async fn find(&self, side: Side) -> Result<Option<Journal<'_>>, JournalError> {
-        journal::find(&self.cluster, self.names.of(side)).await
+    /// The journal of this switch, or of the one before, and those of other switches of the two namespaces that have not
+    /// ended. If this one has not started, they are to be ended first; if it has (an older version of this program, or
+    /// another way to ask for it, could leave them so) this run ends them all.
+    async fn journals(&'a self) -> Result<Journals<'a>, SwitchError> {
+        let own_shelf = self.authority.shelf(&self.names);
+        let mut found = Vec::new();
+        let sites = Side::BOTH.map(|side| Shelf::of_a_site(self.names.of(side)));
+        for shelf in std::iter::once(&own_shelf).chain(sites.iter().filter(|shelf| **shelf != own_shelf)) {
+            match journal::find(&self.cluster, shelf).await {
+                Ok(journal) => found.extend(journal),
+                // The look at the namespaces says why.
+                Err(JournalError::Cluster(error))
+                    if matches!(error.cause(), Cause::Forbidden(_)) && shelf.namespace == self.names.active => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (mut unfinished, ended): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|journal| journal.head.state == State::Moving);
+        if let Some(place) = unfinished.iter().position(|journal| self.is_same(&journal.head) && journal.is_at_home()) {
+            let own = unfinished.remove(place);
+            return Ok(Journals { own: Some(own), others: unfinished });
+        }
+        if let Some(other) = unfinished.first() {
+            return Err(SwitchError::unfinished(&other.head));
+        }
+        // That of the switch back lies with the other site; it says nothing of this one.
+        let is_of_this = |journal: &Journal<'_>| journal.is_at(&own_shelf) || journal.is_at(&sites[0]);
+        Ok(Journals { own: ended.into_iter().find(is_of_this), others: Vec::new() })
     }
 
-    /// The switch back keeps its journal in the other namespace. If it is unfinished it is to be ended first; if both are
-    /// (an older version of this program could leave them so) this run ends both.
-    async fn unfinished_other_way(&'a self, own: Option<&Journal<'a>>) -> Result<Option<Journal<'a>>, SwitchError> {
-        let other = match self.find(Side::Active).await {
-            Ok(other) => other.filter(|other| other.head.state == State::Moving),
-            // The look at the namespaces says why.
-            Err(JournalError::Cluster(error)) if matches!(error.cause(), Cause::Forbidden(_)) => None,
-            Err(error) => return Err(error.into()),
+    /// What shows that the routes are offline which the journal says are.
+    async fn proof(&self, journal: &Journal<'_>) -> Result<Proof, SwitchError> {
+        if journal.is_ours() {
+            return Ok(Proof::Ours);
+        }
+        let side = if journal.head.standby_namespace == self.names.standby { Side::Active } else { Side::Standby };
+        let digests = match &self.lock {
+            Some(lock) => lock.offline(side),
+            None => crate::lock::offline(&self.cluster, self.names.of(side)).await?,
         };
-        let own_is_unfinished = own.is_some_and(|own| own.head.state == State::Moving && self.is_same(&own.head));
-        match other {
-            Some(other) if !own_is_unfinished => Err(unfinished(&other.head)),
-            other => Ok(other),
+        Ok(Proof::Recorded { digests, is_lenient: self.authority == Authority::Deployer })
+    }
+
+    fn unproven(&self, journal: &Journal<'_>, routes: Vec<String>) -> SwitchError {
+        SwitchError::Unproven {
+            journal: journal.name(),
+            namespace: self.names.active.clone(),
+            switch: journal.head.switch_id.clone(),
+            routes,
         }
     }
 
     /// The book of an unfinished switch, unless it is another one or somebody is at it.
     async fn may_go_on(&self, journal: &Journal<'a>) -> Result<Book, SwitchError> {
         let head = &journal.head;
-        if !self.is_same(head) {
-            return Err(unfinished(head));
-        }
         // An older version of this program takes no lock but its journal.
         if head.holder != self.holder && holder::is_running(&self.cluster, &self.names.standby, &head.holder).await? {
             let holder = head.holder.object_name(&self.names.standby);
             return Err(LockError::Held { holder, since: "before this run".to_owned() }.into());
         }
-        journal.book().await.map_err(still_unended)
+        let unreadable = |error| {
+            // What a site's owner may have written concerns nobody else, and is not worth another attempt.
+            let is_final = self.authority != Authority::Deployer && !journal.is_ours();
+            if is_final { SwitchError::Journal(error) } else { still_unended(error) }
+        };
+        journal.book().await.map_err(unreadable)
     }
 
     async fn begin(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         if self.caller.is_stopping() {
             return Err(SwitchError::Stopped);
         }
-        let journal = Journal::begin(&self.cluster, planned.head, &planned.book, planned.previous).await?;
-        let moves = self.moves(journal, planned.book, planned.groups);
+        let own_shelf = self.authority.shelf(&self.names);
+        let journal = Journal::begin(&self.cluster, own_shelf, planned.head, &planned.book, planned.previous).await?;
+        let moves = self.moves(journal, planned.book, planned.groups, false);
         if let Err(error) = moves.copy_companions().await {
             return Err(abandon(moves, SwitchError::Undone { cause: Box::new(error) }).await);
         }
         if self.caller.is_stopping() {
             return Err(abandon(moves, SwitchError::Stopped).await);
         }
-        self.move_all(moves, planned.places, None).await
+        self.move_all(moves, planned.places, Vec::new()).await
     }
 
     async fn go_on(&'a self, planned: Planned<'a>) -> Result<Carried<'a>, SwitchError> {
         self.caller.step("An earlier run of this switch was interrupted. Going on where it stopped.");
-        let Planned { head, book, previous, problems, other, groups, is_written, .. } = planned;
+        let Planned { head, book, previous, put_back, problems, others, groups, is_written, .. } = planned;
         let Some(mut journal) = previous else { return Err(SwitchError::Stopped) };
+        if !put_back.is_empty() {
+            return Err(self.put_back(&put_back).await);
+        }
         if !is_written {
             journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
+            if let Some(lock) = self.lock.as_ref().filter(|_| !journal.is_ours()) {
+                // Both: until the book is written the old one counts.
+                let routes = journal.head.gaps.iter().filter_map(|place| book.routes.get(*place));
+                let routes = routes.filter(|route| !route.is_unproven);
+                let mut digests = lock.offline(Side::Active);
+                digests.extend(routes.map(|route| journal::digest(&journal.head, route)));
+                lock.record_offline(digests).await.map_err(|error| still_unended(error.into()))?;
+            }
             journal.write_book(&book).await.map_err(still_unended)?;
         }
-        let moves = self.moves(journal, book, groups);
+        let moves = self.moves(journal, book, groups, true);
         let places = match moves.look().await {
             Ok((places, _)) => places,
             Err(error) => return Err(held(&moves, error.into()).await),
@@ -314,12 +391,26 @@ impl<'a> Switch<'a> {
             return Err(self.undo(moves, MoveError::Problems(problems)).await);
         }
         match moves.copy_companions().await {
-            Ok(()) => self.move_all(moves, places, other).await,
+            Ok(()) => self.move_all(moves, places, others).await,
             Err(error) => Err(self.undo(moves, error).await),
         }
     }
 
-    fn moves(&'a self, journal: Journal<'a>, book: Book, groups: Groups) -> Moves<'a> {
+    /// Creates routes where they were, in the namespace of the journal that says so, and does nothing else: the next run sees
+    /// them, and goes on by what it sees.
+    async fn put_back(&self, routes: &[RouteEntry]) -> SwitchError {
+        for route in routes {
+            let Some(kind) = kind_named(&route.kind) else { continue };
+            let objects = self.cluster.objects(&kind.resource(), self.names.of(route.home));
+            let created = ensure::create(&objects, &at_home(&route.object(), objects.namespace()), &|_| true).await;
+            if let Err(error) = created {
+                return still_unended(error.into());
+            }
+        }
+        SwitchError::PutBack(routes.iter().map(RouteEntry::in_words).collect())
+    }
+
+    fn moves(&'a self, journal: Journal<'a>, book: Book, groups: Groups, is_resumed: bool) -> Moves<'a> {
         let gaps = journal.head.gaps.clone();
         Moves {
             looking: self.looking(),
@@ -329,6 +420,9 @@ impl<'a> Switch<'a> {
             book: Mutex::new(book),
             copied: Mutex::new(BTreeMap::new()),
             gaps: crate::moves::Gaps::new(gaps),
+            lock: self.lock.clone(),
+            authority: &self.authority,
+            is_resumed,
             groups,
         }
     }
@@ -337,7 +431,7 @@ impl<'a> Switch<'a> {
         &self,
         moves: Moves<'a>,
         mut places: Places,
-        other: Option<Journal<'a>>,
+        others: Vec<Journal<'a>>,
     ) -> Result<Carried<'a>, SwitchError> {
         for _ in 0..PASSES {
             let errors = moves.pass(Goal::Switched, &places).await;
@@ -352,7 +446,7 @@ impl<'a> Switch<'a> {
             if unsettled(&moves, &places, Goal::Switched).is_empty() || is_planted(Mutant::SecondLookLeftOut) {
                 moves.label_as_moved(&routes).await.map_err(not_ended)?;
                 moves.clean_up(&routes).await.map_err(not_ended)?;
-                if let Some(other) = other {
+                for other in others {
                     other.remove().await.map_err(|error| not_ended(error.into()))?;
                 }
                 let (urls, journal) = end(moves).await.map_err(not_ended)?;
@@ -404,9 +498,9 @@ async fn why_not_taken(cluster: &Cluster, names: &Sides<String>, error: LockErro
     error.into()
 }
 
-/// Notes in the journal of a namespace, if a switch there is done, that its end has been recorded.
-pub async fn note_reported(cluster: &Cluster, namespace: &str) {
-    if let Ok(Some(journal)) = journal::find(cluster, namespace).await {
+/// Notes in the journal of these namespaces, if a switch of them is done, that its end has been recorded.
+pub async fn note_reported(cluster: &Cluster, names: &Sides<String>, authority: &Authority) {
+    if let Ok(Some(journal)) = journal::find(cluster, &authority.shelf(names)).await {
         note(journal).await;
     }
 }

@@ -1,11 +1,11 @@
 //! Why a switch was not carried out, in words for the person who pressed the button.
 
 use crate::cluster::ensure::SureError;
-use crate::journal::{Holder, JournalError};
+use crate::journal::{Head, Holder, JournalError};
 use crate::lock::LockError;
 use crate::moves::MoveError;
 use crate::plan::Problem;
-use lagoon_task::cluster::ClusterError;
+use lagoon_task::cluster::{ClusterError, ObjectName};
 use lagoon_task::output::escape;
 
 const NOTHING: &str = "Nothing has changed.";
@@ -46,6 +46,24 @@ pub enum SwitchError {
         /// Who carried it out.
         holder: Holder,
     },
+    /// A journal that others can write says that routes are offline, and nothing else does.
+    #[error("{}", unproven(.journal, .namespace, .switch, .routes))]
+    Unproven {
+        /// The journal.
+        journal: ObjectName,
+        /// The namespace where a record would be.
+        namespace: String,
+        /// The switch, as the journal says.
+        switch: String,
+        /// The routes, in words.
+        routes: Vec<String>,
+    },
+    /// Routes that were offline are where they had been; the rest of the switch is for the next run.
+    #[error(
+        "The switch is not finished. An interrupted run has left routes offline, as its journal says; they are back where \
+         they were:\n{}Run the task again: it is safe, goes on from here, and finishes the switch.", bullets(.0)
+    )]
+    PutBack(Vec<String>),
     /// The task was asked to stop before it had moved anything.
     #[error("The task was stopped before it had moved a route. {NOTHING} {AGAIN}")]
     Stopped,
@@ -91,6 +109,14 @@ pub enum SwitchError {
 }
 
 impl SwitchError {
+    pub(crate) fn unfinished(head: &Head) -> Self {
+        Self::Unfinished {
+            standby: head.standby_namespace.clone(),
+            active: head.active_namespace.clone(),
+            holder: head.holder.clone(),
+        }
+    }
+
     /// Whether the same switch, tried again a little later, may go on without anyone doing anything.
     #[must_use]
     pub fn may_pass(&self) -> bool {
@@ -99,9 +125,10 @@ impl SwitchError {
             | Self::Journal(JournalError::Cluster(error) | JournalError::Sure(SureError::Cluster(error)))
             | Self::Lock(LockError::Cluster(error)) => error.cause().may_pass(),
             Self::Journal(error) => matches!(error, JournalError::Taken { .. }),
-            Self::Problems(_) | Self::Unfinished { .. } | Self::Undone { .. } => false,
+            Self::Problems(_) | Self::Unfinished { .. } | Self::Unproven { .. } | Self::Undone { .. } => false,
             Self::Lock(_)
             | Self::LockLost(_)
+            | Self::PutBack(_)
             | Self::Stopped
             | Self::Prepared(_)
             | Self::Unended { .. }
@@ -160,6 +187,20 @@ fn unfinished(cause: &MoveError, unseen: &[String], offline: &[String], elsewher
         "Remove the cause and run the task again: it is safe, goes on from here, and finishes the switch.".to_owned(),
     );
     parts.join("\n")
+}
+
+fn unproven(journal: &ObjectName, namespace: &str, switch: &str, routes: &[String]) -> String {
+    format!(
+        "{journal} says that an interrupted switch has left these routes offline, but nothing in namespace \"{}\" confirms it, \
+         and anybody who may write in the journal's namespace could have written it:\n{}{NOTHING} If these routes are missing, \
+         somebody with rights in that namespace can confirm the journal after a look at it (docs/trust.md): annotate Lease \"{}\" there with \
+         {}={}, then run the switch again. If not, delete the journal.",
+        escape(namespace),
+        bullets(routes),
+        crate::lock::NAME,
+        crate::lock::OFFLINE,
+        escape(switch),
+    )
 }
 
 fn bullets<T: std::fmt::Display>(list: &[T]) -> String {

@@ -121,6 +121,7 @@ pub(crate) fn entry(name: &str, home: Side) -> RouteEntry {
         acceptances: Vec::new(),
         uid: format!("uid-of-{name}"),
         resource_version: "7".to_owned(),
+        is_unproven: false,
         manifest: RawValue::from_string(ingress(name).to_string()).unwrap(),
     }
 }

@@ -16,3 +16,5 @@ pub const ROLE: &str = "activestandby.lagoon.sh/role";
 pub const KEPT: &str = "kept";
 /// The value of [`ROLE`] on a part of a journal.
 pub const JOURNAL: &str = "journal";
+/// `true` on a further part of a journal, which is none by itself.
+pub const PART: &str = "activestandby.lagoon.sh/part";

@@ -23,11 +23,44 @@ pub use error::SwitchError;
 pub use lock::LockError;
 pub use moves::{Goal, MoveError, Place, Places};
 
+use journal::Shelf;
+use side::Sides;
+
 /// How many requests of one kind of step are under way at once.
 const CONCURRENT: usize = 16;
 
 /// How many routes are offline at once that must be deleted before they can be created on the other side.
 const CONCURRENT_GAPS: usize = 4;
+
+/// With whose rights a switch is carried out, and what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authority {
+    /// Those of a deployer, in the two namespaces of its site. The journal lies there too, so it is believed only as far as
+    /// what is seen, and a record in the other namespace, show that it is true.
+    Deployer,
+    /// Those of a controller, in the namespaces of all sites. Its journals lie in a namespace of its own.
+    Controller {
+        /// The controller's namespace.
+        namespace: String,
+        /// The uids of the two namespaces: others of the same names are other ones.
+        uids: Sides<String>,
+    },
+}
+
+impl Authority {
+    /// Where the journal of a switch lies.
+    fn shelf(&self, names: &Sides<String>) -> Shelf {
+        match self {
+            Self::Deployer => Shelf::of_a_site(&names.standby),
+            Self::Controller { namespace, uids } => Shelf::of_a_pair(namespace, uids),
+        }
+    }
+
+    /// Whether a Secret moves that holds a key pair and does not say so by its type.
+    fn takes_opaque(&self) -> bool {
+        matches!(self, Self::Deployer)
+    }
+}
 
 /// Who has asked for a switch: hears how it goes, and may ask it to stop.
 pub trait Caller: Sync {

@@ -11,6 +11,7 @@
     reason = "test code"
 )]
 
+pub mod forged;
 mod shop;
 mod site;
 

@@ -89,7 +89,8 @@ fn wrong_certificate(
 /// Whether an unfinished journal has a route of this spec.
 fn is_in_a_journal(moment: &Moment, spec: &Value) -> bool {
     let maps = || moment.iter().filter(|((plural, ..), _)| *plural == "configmaps");
-    let unfinished = maps().filter(|((.., name), map)| name == "activestandby-journal" && state(map) == "moving");
+    let unfinished =
+        maps().filter(|((.., name), map)| name.starts_with("activestandby-journal") && state(map) == "moving");
     unfinished.into_iter().any(|((_, namespace, _), map)| {
         let changes = maps().filter(|((_, there, name), _)| there == namespace && name.contains("-change-"));
         let changes = changes.filter_map(|(_, map)| Some(text(map, "change.json")?["route"].clone()));

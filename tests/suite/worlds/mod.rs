@@ -149,7 +149,7 @@ async fn world(seed: u64) -> Counts {
     stage.create_content().await;
     stage.say(story);
     let before = everything(&stage.shop).await;
-    let recording = Recording::with_journals(&stage.shop).await;
+    let recording = Recording::with_journals(&stage.shop, "lagoon").await;
     stage.clone().carry_out(run).await;
     stage.until_all_have_ended().await;
     until_controller_rests(&stage).await;

@@ -102,3 +102,12 @@ fn only_the_archived_controllers_finalizer_is_taken_off() {
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     assert_eq!(remove_finalizer(&object)["metadata"]["finalizers"], json!([]));
 }
+
+#[test]
+fn oldest_conditions_go_where_there_are_too_many() {
+    let texts: Vec<String> = (0..MOST_CONDITIONS + 7).map(|number| number.to_string()).collect();
+    let failed: Vec<(&str, &str)> = texts.iter().map(|text| ("failed", text.as_str())).collect();
+    let written = start(&object(&failed), now())["status"]["conditions"].as_array().unwrap().clone();
+    assert_eq!(written.len(), MOST_CONDITIONS);
+    assert_eq!((&written[0]["condition"], &written[MOST_CONDITIONS - 1]["type"]), (&json!("8"), &json!("started")));
+}

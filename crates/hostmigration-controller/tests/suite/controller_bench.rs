@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use hostmigration::HostMigration;
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Config, ResourceExt};
 use lagoon_task_testing::{
     ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, ReservedPort, Running,
 };
@@ -124,13 +127,28 @@ impl Turn {
         shop.site.migrations().get(name).await.unwrap()
     }
 
-    /// Waits until the journal in the namespace says that the switch is in this state.
+    /// Waits until the controller's journal of a switch that this namespace takes part in says that it is in this state.
     pub async fn until_journal(&self, namespace: &str, state: &str) {
         let wanted = format!("\"state\":\"{state}\"");
-        let says = |journal: Option<&ConfigMap>| {
-            journal.is_some_and(|journal| journal.data.iter().flatten().any(|(_, text)| text.contains(&wanted)))
+        let says = |journal: &ConfigMap| {
+            let pair = journal.annotations().get("activestandby.lagoon.sh/namespaces");
+            pair.is_some_and(|pair| pair.split(' ').any(|one| one == namespace))
+                && journal.data.iter().flatten().any(|(_, text)| text.contains(&wanted))
         };
-        self.until::<ConfigMap>(namespace, "activestandby-journal", says).await;
+        let api = Api::<ConfigMap>::namespaced(self.client(), "lagoon");
+        let list = api.list(&ListParams::default()).await.unwrap();
+        if list.items.iter().any(says) {
+            return;
+        }
+        let version = list.metadata.resource_version.unwrap();
+        let mut events = pin!(api.watch(&WatchParams::default().timeout(120), &version).await.unwrap());
+        while let Some(event) = events.next().await {
+            match event.unwrap() {
+                WatchEvent::Added(journal) | WatchEvent::Modified(journal) if says(&journal) => return,
+                _ => {}
+            }
+        }
+        panic!("no journal of {namespace} says {state}");
     }
 }
 
@@ -193,6 +211,19 @@ impl Replica<'_> {
         self.running.signal("KILL").await.unwrap();
         self.running.exit().await.unwrap();
     }
+}
+
+/// A client with a token of this service account, and no other right.
+pub async fn client_of(turn: &Turn, namespace: &str, account: &str) -> kube::Client {
+    let accounts = Api::<ServiceAccount>::namespaced(turn.client(), namespace);
+    let (parameters, request) = (PostParams::default(), TokenRequest::default());
+    let answer = accounts.create_token_request(account, &parameters, &request).await.unwrap();
+    let text = std::fs::read_to_string(turn.control_plane.kubeconfig()).unwrap();
+    let mut kubeconfig: Value = serde_json::from_str(&text).unwrap();
+    kubeconfig["users"][0]["user"] = json!({ "token": answer.status.unwrap().token });
+    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    kube::Client::try_from(config).unwrap()
 }
 
 /// Creates the site's `HostMigration`, as the task does.

@@ -16,7 +16,7 @@ use lagoon_task_testing::until;
 use switch_testing::{SECRETS, Shop};
 
 /// What the role grants and a switch that goes well does not use, each with its reason.
-const ONLY_AFTER_A_FAULT: [&str; 13] = [
+const ONLY_AFTER_A_FAULT: [&str; 15] = [
     // A create whose answer was lost: is what is there our own?
     "get networking.k8s.io/ingresses",
     "get gateway.networking.k8s.io/httproutes",
@@ -26,7 +26,9 @@ const ONLY_AFTER_A_FAULT: [&str; 13] = [
     // A route that somebody has changed after its copy was made.
     "update networking.k8s.io/ingresses",
     "update gateway.networking.k8s.io/httproutes",
-    // A switch that is undone takes its journal away.
+    // A switch that a task has left unfinished is ended by the journal with the site.
+    "create /configmaps",
+    "update /configmaps",
     "delete /configmaps",
     // Does the task's pod that holds the journal still run?
     "get /pods",
@@ -112,7 +114,9 @@ fn right(request: &Request) -> Option<String> {
     let group = request.uri.strip_prefix("/apis/").map_or("", |path| path.split('/').next().unwrap_or_default());
     // The Lease of the replicas is in the controller's own namespace, where a `Role` gives the right.
     let is_election = group == "coordination.k8s.io" && request.namespace == "lagoon";
-    let by_others = is_election || group == "authorization.k8s.io" || request.resource.is_empty();
+    // So are its journals.
+    let is_own_journal = request.resource == "configmaps" && request.namespace == "lagoon";
+    let by_others = is_election || is_own_journal || group == "authorization.k8s.io" || request.resource.is_empty();
     (!by_others).then(|| format!("{} {group}/{}", request.verb, request.resource))
 }
 

@@ -1,20 +1,15 @@
 //! What `deploy/` refuses the controller beyond its roles, and in which words.
 
-use std::fs;
-
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use lagoon_task_testing::{CERT_MANAGER, GATEWAY_API, ingress, tls_secret, until_so};
 use serde_json::{Value, json};
 
-use crate::controller_bench::{NAME, Turn, ask, conditions, last_words};
+use crate::controller_bench::{NAME, Turn, ask, client_of, conditions, last_words};
 use switch_testing::Shop;
 
 const OWN: &str = "lagoon";
@@ -119,7 +114,7 @@ impl Guarded {
     async fn site(project: &str) -> Self {
         let turn = Turn::take().await;
         let shop = Shop::empty(turn.control_plane, project).await;
-        let (admin, controller) = (turn.client(), controller_client(&turn).await);
+        let (admin, controller) = (turn.client(), client_of(&turn, OWN, "hostmigration-controller").await);
         // The API server learns of a new policy by a watch.
         let refused = Attempt::create(&shop.standby, secret("Opaque"));
         until_so(async || refused.dry_run(&admin, &controller).await.is_err()).await;
@@ -129,19 +124,6 @@ impl Guarded {
     async fn dry_run(&self, attempt: &Attempt) -> Result<(), String> {
         attempt.dry_run(&self.admin, &self.controller).await
     }
-}
-
-/// A client with a token of the controller's service account.
-async fn controller_client(turn: &Turn) -> Client {
-    let accounts = Api::<ServiceAccount>::namespaced(turn.client(), OWN);
-    let (parameters, request) = (PostParams::default(), TokenRequest::default());
-    let answer = accounts.create_token_request("hostmigration-controller", &parameters, &request).await.unwrap();
-    let text = fs::read_to_string(turn.control_plane.kubeconfig()).unwrap();
-    let mut kubeconfig: Value = serde_json::from_str(&text).unwrap();
-    kubeconfig["users"][0]["user"] = json!({ "token": answer.status.unwrap().token });
-    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
 }
 
 fn secret(kind: &str) -> Value {

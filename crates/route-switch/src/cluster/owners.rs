@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
+use crate::plan::manifest::with_metadata;
 use lagoon_task::cluster::{Cluster, Metadata};
 
 /// An owner's owners are looked at this far.
@@ -18,12 +19,10 @@ pub(crate) fn uids(object: &Value) -> BTreeSet<String> {
     references(object).filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect()
 }
 
-/// Gives `object`, which is about to be created in `namespace`, those owners of `original` that still exist there.
-pub(crate) async fn restore(cluster: &Cluster, namespace: &str, original: &Value, object: &mut Value) {
+/// `object`, which is about to be created in `namespace`, with those owners of `original` that still exist there.
+pub(crate) async fn restore(cluster: &Cluster, namespace: &str, original: &Value, object: Value) -> Value {
     let living = living(cluster, namespace, original).await;
-    if !living.is_empty() {
-        object["metadata"]["ownerReferences"] = living.into();
-    }
+    if living.is_empty() { object } else { with_metadata(object, "ownerReferences", living.into()) }
 }
 
 /// Whether each owner of an object that is in `namespace` still exists.

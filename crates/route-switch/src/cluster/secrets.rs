@@ -8,7 +8,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1;
 use kube::api::ApiResource;
 
-use crate::CONCURRENT;
 use crate::cluster::kinds::{CERT_MANAGER, GATEWAY_API, Groups, allowed, certificate, gateway_api, none_of_unknown};
 use crate::cluster::observe::Looking;
 use crate::plan::certificates::named_secrets;
@@ -16,6 +15,7 @@ use crate::plan::manifest::same_content;
 use crate::plan::observed::{Namespace, SecretThere, SecretUsers};
 use crate::plan::users;
 use crate::side::{Side, Sides};
+use crate::{CONCURRENT, labels};
 use lagoon_task::cluster::{ClusterError, Metadata};
 
 const ISSUED_BY_CERT_MANAGER: &str = "cert-manager.io/certificate-name";
@@ -53,6 +53,7 @@ impl Looking<'_> {
             same,
             issued: metadata.annotations.contains_key(ISSUED_BY_CERT_MANAGER),
             uid: metadata.uid.clone(),
+            switch: metadata.labels.get(labels::SWITCH).cloned(),
         }))
     }
 

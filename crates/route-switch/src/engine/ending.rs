@@ -2,16 +2,9 @@
 
 use crate::SwitchError;
 use crate::journal::{Book, Head, Journal, JournalError, Moved, RouteEntry, State};
+use crate::lock::Lock;
 use crate::moves::{Goal, MoveError, Moves, Places};
 use crate::side::Side;
-
-pub(super) fn unfinished(head: &Head) -> SwitchError {
-    SwitchError::Unfinished {
-        standby: head.standby_namespace.clone(),
-        active: head.active_namespace.clone(),
-        holder: head.holder.clone(),
-    }
-}
 
 pub(super) fn not_ended(cause: MoveError) -> SwitchError {
     SwitchError::NotEnded { cause: Box::new(cause) }
@@ -20,14 +13,21 @@ pub(super) fn not_ended(cause: MoveError) -> SwitchError {
 /// Writes the last line of the journal but one. Answers with what has moved.
 pub(super) async fn end(moves: Moves<'_>) -> Result<(Moved, Journal<'_>), MoveError> {
     let book = moves.book().clone();
-    let mut journal = moves.journal.into_inner();
+    let (mut journal, lock) = (moves.journal.into_inner(), moves.lock);
     let routes = moved(&journal.head, &book);
     journal.head.gaps.clear();
     journal.head.ended = None;
     journal.head.state = State::Switched;
     journal.head.routes = Some(routes.clone());
     journal.write_head().await?;
+    forget_offline(lock.as_deref());
     Ok((routes, journal))
+}
+
+fn forget_offline(lock: Option<&Lock>) {
+    if let Some(lock) = lock {
+        lock.forget_offline();
+    }
 }
 
 /// What has moved once this switch is done.
@@ -39,17 +39,19 @@ pub(super) fn moved(head: &Head, book: &Book) -> Moved {
 pub(super) async fn abandon(moves: Moves<'_>, error: SwitchError) -> SwitchError {
     let undone: Result<(), MoveError> = async {
         moves.undo_companions().await?;
-        let mut journal = moves.journal.into_inner();
+        let (mut journal, lock) = (moves.journal.into_inner(), moves.lock);
         match journal.head.ended.take() {
             // What had been switched before stays switched.
             Some(ended) => {
                 journal.head.state = State::Switched;
                 journal.head.routes = Some(ended);
                 journal.head.gaps.clear();
-                Ok(journal.write_head().await?)
+                journal.write_head().await?;
             }
-            None => Ok(journal.remove().await?),
+            None => journal.remove().await?,
         }
+        forget_offline(lock.as_deref());
+        Ok(())
     }
     .await;
     match undone {

@@ -1,7 +1,7 @@
 //! What a switch finds that there is to do, and what it has done.
 
 use crate::cluster::kinds::Groups;
-use crate::journal::{Book, Head, Journal, Moved};
+use crate::journal::{Book, Head, Journal, Moved, RouteEntry};
 use crate::moves::Places;
 use crate::plan::Problem;
 
@@ -30,10 +30,12 @@ pub struct Planned<'a> {
     /// The journal there, of this switch or of an earlier one.
     pub(super) previous: Option<Journal<'a>>,
     pub(super) is_begun: bool,
+    /// The routes that are put back where they were, and nothing else is done.
+    pub(super) put_back: Vec<RouteEntry>,
     /// Why an interrupted switch cannot be resumed: it is undone.
     pub(super) problems: Vec<Problem>,
-    /// The unfinished journal of a switch the other way, which this one ends.
-    pub(super) other: Option<Journal<'a>>,
+    /// The journals of other unfinished switches of the two namespaces, which this one ends.
+    pub(super) others: Vec<Journal<'a>>,
     pub(super) groups: Groups,
     /// Whether the journal says so already.
     pub(super) is_written: bool,

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::route::Acceptance;
-use crate::side::Side;
+use crate::route::{Acceptance, kind_named};
+use crate::side::{Side, Sides};
 use lagoon_task::cluster::ObjectName;
+use lagoon_task::environment::{is_dns_label, is_dns_subdomain};
 
 /// The version of the form that this program writes. It reads no later one. Since version 2 the head tells which routes may
-/// be offline.
-pub const VERSION: u32 = 2;
+/// be offline; since version 3 the book has routes alone.
+pub const VERSION: u32 = 3;
 
 /// The first part of a journal, which is read alone by who only wants to know how far the switch is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,14 +79,17 @@ pub struct Moved {
     pub to_active: Vec<String>,
 }
 
-/// Everything that moves.
+/// Everything that moves. The routes are written down, which may be nowhere else; what goes along with them is always found
+/// again by what is seen.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Book {
     /// The routes.
     pub routes: Vec<RouteEntry>,
     /// The Secrets that go along.
+    #[serde(skip)]
     pub secrets: Vec<SecretEntry>,
     /// cert-manager's Certificates that go along, or go.
+    #[serde(skip)]
     pub certificates: Vec<CertificateEntry>,
 }
 
@@ -113,12 +117,16 @@ pub struct RouteEntry {
     pub uid: String,
     /// The version of it that the manifest is of.
     pub resource_version: String,
+    /// Whether it is nowhere by the word of a journal alone that others may have written: then it is not created where it
+    /// was.
+    #[serde(skip)]
+    pub is_unproven: bool,
     /// The whole of it.
     pub manifest: Box<RawValue>,
 }
 
-/// A Secret that goes along with the routes that name it. Its content is never written down.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A Secret that goes along with the routes that name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretEntry {
     /// Where it was before the switch.
     pub home: Side,
@@ -129,25 +137,25 @@ pub struct SecretEntry {
 }
 
 /// How a Secret goes along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretWay {
     /// It is created on the other side.
-    #[serde(alias = "exchange")]
     Copy,
     /// It takes the place of an old one there that nothing uses, and that is kept under another name.
     Replace,
+    /// An earlier run has copied it and moved its routes. It is not copied again: nothing is read for a route that is not
+    /// seen where the Secret is.
+    Brought,
 }
 
 /// A Certificate of a route that moves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct CertificateEntry {
     /// Where it was before the switch.
     pub home: Side,
     /// Its name.
     pub name: String,
-    /// Its uid.
+    /// Its uid; empty for one that an earlier run has deleted there.
     pub uid: String,
     /// The Secret that it is for.
     pub secret: String,
@@ -157,10 +165,34 @@ pub struct CertificateEntry {
     pub manifest: Box<RawValue>,
 }
 
+/// The kinds of holders that there are.
+const HOLDERS: [&str; 2] = ["Pod", "HostMigration"];
+
+/// An id is a label's value too.
+const LONGEST_ID: usize = 63;
+
 /// What tells a route from the others of a switch: its kind, where it was, and its name.
 pub type RouteKey = (String, Side, String);
 
 impl RouteEntry {
+    /// Whether the manifest is that of a route of the entry's kind and name, in this namespace. One of a kind that this
+    /// program does not know is not asked about.
+    #[must_use]
+    pub fn is_sound(&self, namespace: &str) -> bool {
+        if !self.urls.iter().all(|url| has_only(url, ".:/-_*[]")) {
+            return false;
+        }
+        let Some(kind) = kind_named(&self.kind) else { return has_only(&self.kind, "") };
+        let (resource, object) = (kind.resource(), self.object());
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+        is_dns_subdomain(&self.name)
+            && text("/metadata/name") == Some(self.name.as_str())
+            && text("/metadata/namespace").is_none_or(|named| named == namespace)
+            // The API server's lists leave these two out.
+            && text("/kind").is_none_or(|named| named == resource.kind)
+            && text("/apiVersion").is_none_or(|named| named == resource.api_version)
+    }
+
     /// What tells the route from the others.
     #[must_use]
     pub fn key(&self) -> RouteKey {
@@ -199,7 +231,32 @@ impl Holder {
     }
 }
 
+/// Whether a text from a journal has letters and digits, and of other characters only these. What a journal says gets into
+/// logs, conditions and names of objects.
+fn has_only(text: &str, others: &str) -> bool {
+    text.chars().all(|character| character.is_ascii_alphanumeric() || others.contains(character))
+}
+
 impl Head {
+    /// Whether it has the form that this program gives one.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let holder = &self.holder;
+        has_only(&self.switch_id, "-")
+            && (1..=LONGEST_ID).contains(&self.switch_id.len())
+            && is_dns_label(&self.standby_namespace)
+            && is_dns_label(&self.active_namespace)
+            && HOLDERS.contains(&holder.kind.as_str())
+            && is_dns_subdomain(&holder.name)
+            && has_only(&holder.uid, "-")
+    }
+
+    /// The namespaces of the switch.
+    #[must_use]
+    pub fn namespaces(&self) -> Sides<&str> {
+        Sides { standby: &self.standby_namespace, active: &self.active_namespace }
+    }
+
     /// Whether an interrupted switch with this head can be resumed with `other` without a write: parts aside.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         (self.version, &self.holder, &self.gaps) == (other.version, &other.holder, &other.gaps)

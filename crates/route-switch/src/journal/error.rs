@@ -69,15 +69,21 @@ pub enum Damage {
     /// Its head is not what this program writes.
     #[error("{HEAD}, {0}")]
     Head(#[source] ParseError),
+    /// Its head has a value that this program never writes.
+    #[error("{HEAD} has a name or an id that is none")]
+    Form,
     /// Its book is not in base64.
     #[error("{BOOK} is not base64")]
     NotBase64(#[source] base64::DecodeError),
     /// A part of its book is missing.
-    #[error("its part {0} is missing")]
+    #[error("its part \"{}\" is missing", lagoon_task::output::escape(.0))]
     NoPart(String),
     /// It has more parts than this program writes.
     #[error("it has more parts than any that this program writes")]
     TooManyParts,
+    /// A route of its book is not what it is said to be.
+    #[error("the entry number {0} of its book is not that of a route")]
+    Route(usize),
     /// Its book cannot be unpacked.
     #[error(transparent)]
     Book(#[from] PackError),

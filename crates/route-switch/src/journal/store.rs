@@ -11,26 +11,25 @@ use serde_json::{Value, json};
 
 use crate::cluster::ensure::{self, SureError};
 use crate::journal::codec::{BOOK_LIMIT, MOST_PARTS, PART_LIMIT, PackError, pack, unpack};
-use crate::journal::entries::{Book, Head, RouteEntry, SecretEntry, State, VERSION};
+use crate::journal::entries::{Book, Head, RouteEntry, State, VERSION};
 use crate::journal::error::{BOOK, Damage, HEAD, JournalError};
+use crate::journal::shelf::Shelf;
 use crate::labels;
 use lagoon_task::Backoff;
-use lagoon_task::cluster::{Cause, Cluster, Metadata, Objects};
-
-/// The journal's name, in the namespace of the standby environment.
-pub const NAME: &str = "activestandby-journal";
+use lagoon_task::cluster::{Cause, Cluster, Metadata, ObjectName, Objects};
 
 /// A write that meets a passing conflict is sent again.
 const REPLACES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(80)).attempts(4);
 
 const CHANGE: &str = "change.json";
 
-/// On a part of a journal: the two namespaces of the switch that it belongs to.
-const PAIR: &str = "activestandby.lagoon.sh/namespaces";
+/// On a journal: the two namespaces of its switch, with a space between them.
+pub const PAIR: &str = "activestandby.lagoon.sh/namespaces";
 
 /// A journal that is in the cluster.
 pub struct Journal<'a> {
     objects: Objects<'a>,
+    shelf: Shelf,
     /// Who, where to, how far.
     pub head: Head,
     /// The first part of the book; its other parts are objects of their own.
@@ -42,22 +41,23 @@ pub struct Journal<'a> {
     has_strays: bool,
 }
 
-/// The journal of the namespace, if there is one.
-pub async fn find<'a>(cluster: &'a Cluster, namespace: &str) -> Result<Option<Journal<'a>>, JournalError> {
-    let objects = config_maps(cluster, namespace);
-    let Some(object) = objects.get(NAME).await? else { return Ok(None) };
-    let head = head(&object, &objects)?;
+/// The journal in this place, if there is one.
+pub async fn find<'a>(cluster: &'a Cluster, shelf: &Shelf) -> Result<Option<Journal<'a>>, JournalError> {
+    let objects = config_maps(cluster, &shelf.namespace);
+    let Some(object) = objects.get(&shelf.name).await? else { return Ok(None) };
+    let head = head(&object, &objects.name(&shelf.name))?;
     let first_part = object["binaryData"][BOOK].as_str().map(str::to_owned);
     let written = object["data"][HEAD].as_str().map(str::to_owned);
     let has_strays = head.state == State::Moving;
-    Ok(Some(Journal { head, first_part, seen: Metadata::of(&object), objects, written, has_strays }))
+    let shelf = shelf.clone();
+    Ok(Some(Journal { shelf, head, first_part, seen: Metadata::of(&object), objects, written, has_strays }))
 }
 
 fn config_maps<'a>(cluster: &'a Cluster, namespace: &str) -> Objects<'a> {
     cluster.objects(&ApiResource::erase::<ConfigMap>(&()), namespace)
 }
 
-fn head(object: &Value, objects: &Objects<'_>) -> Result<Head, JournalError> {
+fn head(object: &Value, name: &ObjectName) -> Result<Head, JournalError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct AnyForm {
@@ -67,35 +67,37 @@ fn head(object: &Value, objects: &Objects<'_>) -> Result<Head, JournalError> {
         #[serde(default)]
         switch_id: Value,
     }
-    let damaged = |cause| JournalError::Damaged { object: objects.name(NAME), cause };
+    let damaged = |cause| JournalError::Damaged { object: name.clone(), cause };
     let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(Damage::NoHead))?;
     let not_a_head = |error: serde_json::Error| damaged(Damage::Head(error.into()));
     let AnyForm { version, state, switch_id } = serde_json::from_str(text).map_err(not_a_head)?;
     if version > u64::from(VERSION) {
         // A switch that has been reported is over, in whatever form it was written down.
         if state != "reported" {
-            return Err(JournalError::TooNew { object: objects.name(NAME), version });
+            return Err(JournalError::TooNew { object: name.clone(), version });
         }
         return Ok(Head::of_the_past(switch_id.as_str().unwrap_or_default().to_owned()));
     }
-    serde_json::from_str(text).map_err(not_a_head)
+    let head: Head = serde_json::from_str(text).map_err(not_a_head)?;
+    if head.is_sound() { Ok(head) } else { Err(damaged(Damage::Form)) }
 }
 
 impl<'a> Journal<'a> {
-    /// Writes a new journal, in place of `previous` if there was one. This is the lock: of two that try, one gets
-    /// [`JournalError::Taken`].
+    /// Writes a new journal, in place of `previous` if there was one. Of two that try, one gets [`JournalError::Taken`].
     pub async fn begin(
         cluster: &'a Cluster,
-        mut head: Head,
+        shelf: Shelf,
+        head: Head,
         book: &Book,
         previous: Option<Journal<'a>>,
     ) -> Result<Self, JournalError> {
-        let objects = config_maps(cluster, &head.standby_namespace);
-        let parts = parts(book, &objects)?;
-        head.parts = write_parts(&objects, &head, &head.switch_id, &parts).await?;
-        let first_part = parts.into_iter().next();
+        let objects = config_maps(cluster, &shelf.namespace);
+        let previous = previous.filter(|previous| previous.shelf == shelf);
         let (seen, written) = previous.map(|journal| (journal.seen, journal.written)).unwrap_or_default();
-        let mut journal = Self { objects, head, first_part, seen, written, has_strays: false };
+        let mut journal = Self { objects, shelf, head, first_part: None, seen, written, has_strays: false };
+        let parts = journal.packed(book)?;
+        journal.head.parts = journal.write_parts(&journal.head.switch_id, &parts).await?;
+        journal.first_part = parts.into_iter().next();
         if journal.seen.uid.is_empty() {
             journal.create().await?;
         } else {
@@ -104,9 +106,33 @@ impl<'a> Journal<'a> {
         Ok(journal)
     }
 
+    /// What the journal is in errors.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
+        self.objects.name(&self.shelf.name)
+    }
+
+    /// Whether nobody but this program can have written it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.shelf.is_ours
+    }
+
+    /// Whether it lies in this place.
+    #[must_use]
+    pub fn is_at(&self, place: &Shelf) -> bool {
+        self.shelf == *place
+    }
+
+    /// Whether it lies where a run of its switch would have put it.
+    #[must_use]
+    pub fn is_at_home(&self) -> bool {
+        self.shelf.is_ours || self.shelf.namespace == self.head.standby_namespace
+    }
+
     /// The book.
     pub async fn book(&self) -> Result<Book, JournalError> {
-        let damaged = |cause| JournalError::Damaged { object: self.objects.name(NAME), cause };
+        let damaged = |cause| JournalError::Damaged { object: self.name(), cause };
         let decode = |text: Option<&str>| {
             STANDARD.decode(text.unwrap_or_default()).map_err(|error| damaged(Damage::NotBase64(error)))
         };
@@ -122,7 +148,11 @@ impl<'a> Journal<'a> {
         }
         let mut book = unpack(&parts).map_err(|error| damaged(error.into()))?;
         self.read_changes(&mut book).await?;
-        Ok(book)
+        let homes = self.head.namespaces();
+        match book.routes.iter().position(|route| !route.is_sound(homes.of(route.home))) {
+            Some(place) => Err(damaged(Damage::Route(place))),
+            None => Ok(book),
+        }
     }
 
     /// Adds what was changed since the book was written, in that order.
@@ -135,8 +165,7 @@ impl<'a> Journal<'a> {
             let text = part["data"][CHANGE].as_str().unwrap_or_default();
             size += text.len();
             if size > BOOK_LIMIT {
-                let object = self.objects.name(NAME);
-                return Err(JournalError::Damaged { object, cause: PackError::TooLarge.into() });
+                return Err(JournalError::Damaged { object: self.name(), cause: PackError::TooLarge.into() });
             }
             let change: Change = serde_json::from_str(text).map_err(|error| JournalError::Damaged {
                 object: self.objects.name(&seen.name),
@@ -145,38 +174,32 @@ impl<'a> Journal<'a> {
             if let Some(route) = book.routes.iter_mut().find(|route| route.key() == change.route.key()) {
                 *route = change.route;
             }
-            let is_new = |entry: &SecretEntry| !book.secrets.contains(entry);
-            let new: Vec<SecretEntry> = change.secrets.into_iter().filter(is_new).collect();
-            book.secrets.extend(new);
         }
         Ok(())
     }
 
     /// Writes down that one route has changed, beside the book: to write that anew each time would take the longer the more
     /// routes there are. Later changes have greater names.
-    pub async fn amend(&mut self, route: &RouteEntry, secrets: &[SecretEntry]) -> Result<(), JournalError> {
-        let change = Change { route: route.clone(), secrets: secrets.to_vec() };
-        let text = serde_json::to_string(&change).map_err(|error| JournalError::Damaged {
-            object: self.objects.name(NAME),
-            cause: Damage::WriteHead(error),
-        })?;
+    pub async fn amend(&mut self, route: &RouteEntry) -> Result<(), JournalError> {
+        let change = Change { route: route.clone() };
+        let text = serde_json::to_string(&change)
+            .map_err(|error| JournalError::Damaged { object: self.name(), cause: Damage::WriteHead(error) })?;
         self.has_strays = true;
         let name = self.change_name(&crate::plan::already_done::new_switch_id());
-        let mut object = part_object(&name, &self.head);
-        object["data"] = json!({ CHANGE: text });
+        let object = self.part_object(&name, "data", CHANGE, &text);
         ensure::create(&self.objects, &object, &|existing| existing["data"] == object["data"]).await?;
         Ok(())
     }
 
     fn change_name(&self, id: &str) -> String {
-        format!("{NAME}-{}-change-{id}", self.head.switch_id)
+        format!("{}-{}-change-{id}", self.shelf.name, self.head.switch_id)
     }
 
     /// The parts of this journal.
     async fn own_parts(&self, filter: impl Fn(&Metadata) -> bool) -> Result<Vec<Metadata>, JournalError> {
-        let pair = pair(&self.head);
+        let (pair, prefix) = (pair(&self.head), format!("{}-", self.shelf.name));
         let is_own = |seen: &Metadata| {
-            seen.name != NAME
+            seen.name.starts_with(&prefix)
                 && seen.labels.get(labels::ROLE).is_some_and(|role| role == labels::JOURNAL)
                 && (seen.annotations.get(PAIR) == Some(&pair)
                     || seen.labels.get(labels::SWITCH) == Some(&self.head.switch_id))
@@ -201,9 +224,9 @@ impl<'a> Journal<'a> {
 
     /// Writes another book in place of the one there.
     pub async fn write_book(&mut self, book: &Book) -> Result<(), JournalError> {
-        let parts = parts(book, &self.objects)?;
+        let parts = self.packed(book)?;
         let edition = crate::plan::already_done::new_switch_id();
-        let names = write_parts(&self.objects, &self.head, &edition, &parts).await?;
+        let names = self.write_parts(&edition, &parts).await?;
         let changes = self.own_parts(|seen| seen.name.starts_with(&self.change_name(""))).await?;
         let mut old = std::mem::replace(&mut self.head.parts, names);
         old.extend(changes.into_iter().map(|seen| seen.name));
@@ -274,7 +297,7 @@ impl<'a> Journal<'a> {
             if *error.cause() != Cause::Conflict {
                 return Err(error.into());
             }
-            let existing = self.objects.get(NAME).await?.unwrap_or_default();
+            let existing = self.objects.get(&self.shelf.name).await?.unwrap_or_default();
             let seen = Metadata::of(&existing);
             if seen.uid == self.seen.uid && says_the_same(&existing, &object) {
                 self.have_written(seen, &object);
@@ -288,21 +311,51 @@ impl<'a> Journal<'a> {
         }
     }
 
+    /// The book packed and in base64.
+    fn packed(&self, book: &Book) -> Result<Vec<String>, JournalError> {
+        let packed = pack(book, PART_LIMIT).map_err(|cause| JournalError::Pack { object: self.name(), cause })?;
+        Ok(packed.iter().map(|part| STANDARD.encode(part)).collect())
+    }
+
+    /// Writes all parts but the first, and answers with their names.
+    async fn write_parts(&self, edition: &str, parts: &[String]) -> Result<Vec<String>, JournalError> {
+        let mut names = Vec::new();
+        for (number, part) in parts.iter().enumerate().skip(1) {
+            let name = format!("{}-{edition}-{number}", self.shelf.name);
+            let object = self.part_object(&name, "binaryData", BOOK, part);
+            ensure::create(&self.objects, &object, &ensure::made_by(&self.head.switch_id)).await?;
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    fn part_object(&self, name: &str, field: &str, key: &str, content: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": self.shelf.namespace,
+                "labels": { labels::ROLE: labels::JOURNAL, labels::PART: "true", labels::SWITCH: self.head.switch_id },
+                "annotations": { PAIR: pair(&self.head) },
+            },
+            field: { key: content },
+        })
+    }
+
     fn taken(&self) -> JournalError {
-        JournalError::Taken { object: self.objects.name(NAME) }
+        JournalError::Taken { object: self.name() }
     }
 
     fn object(&self) -> Result<Value, JournalError> {
-        let head = serde_json::to_string(&self.head).map_err(|error| JournalError::Damaged {
-            object: self.objects.name(NAME),
-            cause: Damage::WriteHead(error),
-        })?;
+        let head = serde_json::to_string(&self.head)
+            .map_err(|error| JournalError::Damaged { object: self.name(), cause: Damage::WriteHead(error) })?;
         let mut object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
-                "name": NAME,
-                "namespace": self.objects.namespace(),
+                "name": self.shelf.name,
+                "namespace": self.shelf.namespace,
                 "labels": { labels::ROLE: labels::JOURNAL, labels::SWITCH: self.head.switch_id },
                 "annotations": { PAIR: pair(&self.head) },
             },
@@ -324,48 +377,10 @@ fn says_the_same(one: &Value, other: &Value) -> bool {
     one["data"] == other["data"] && one["binaryData"] == other["binaryData"]
 }
 
-/// The book packed and in base64.
-fn parts(book: &Book, objects: &Objects<'_>) -> Result<Vec<String>, JournalError> {
-    let packed = pack(book, PART_LIMIT).map_err(|cause| JournalError::Pack { object: objects.name(NAME), cause })?;
-    Ok(packed.iter().map(|part| STANDARD.encode(part)).collect())
-}
-
-/// A route that has changed since the book was written, and the Secrets that go along now.
+/// A route that has changed since the book was written.
 #[derive(Serialize, Deserialize)]
 struct Change {
     route: RouteEntry,
-    secrets: Vec<SecretEntry>,
-}
-
-/// Writes all parts but the first, and answers with their names.
-async fn write_parts(
-    objects: &Objects<'_>,
-    head: &Head,
-    edition: &str,
-    parts: &[String],
-) -> Result<Vec<String>, JournalError> {
-    let mut names = Vec::new();
-    for (number, part) in parts.iter().enumerate().skip(1) {
-        let name = format!("{NAME}-{edition}-{number}");
-        let mut object = part_object(&name, head);
-        object["binaryData"] = json!({ BOOK: part });
-        ensure::create(objects, &object, &ensure::made_by(&head.switch_id)).await?;
-        names.push(name);
-    }
-    Ok(names)
-}
-
-fn part_object(name: &str, head: &Head) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": name,
-            "namespace": head.standby_namespace,
-            "labels": { labels::ROLE: labels::JOURNAL, labels::SWITCH: head.switch_id },
-            "annotations": { PAIR: pair(head) },
-        },
-    })
 }
 
 /// The two namespaces, in one order for both directions.

@@ -1,12 +1,18 @@
 //! Who holds a lock, as its Lease says. Plain functions on plain data.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::journal::Holder;
 use crate::labels;
+use lagoon_task::cluster::Metadata;
 
 /// The value of [`labels::ROLE`] on a Lease.
 const LOCK: &str = "lock";
+
+/// On a Lease: the digests of the routes that the switch whose journal is in the other namespace may have left offline.
+pub(crate) const OFFLINE: &str = "activestandby.lagoon.sh/offline";
 
 /// One run: who carries it out, where that object is, and what tells it from other runs of the same object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,20 +69,55 @@ pub(crate) fn since(lease: &Value) -> String {
     lease["spec"]["acquireTime"].as_str().unwrap_or("an unknown time").to_owned()
 }
 
-/// The Lease of a run that begins `now`, in place of the one there, if there is one.
+/// The Lease of a run that starts `now`, in place of the one there, if there is one. What that one says of routes that may be
+/// offline stays.
 pub(crate) fn lease(name: &str, namespace: &str, run: &Identity, now: &str, there: Option<&Value>) -> Value {
-    let transitions = there.and_then(|there| there["spec"]["leaseTransitions"].as_i64()).unwrap_or_default();
-    let mut lease = json!({
+    let transitions = there.and_then(|there| there["spec"]["leaseTransitions"].as_i64());
+    let metadata = json!({ "name": name, "namespace": namespace, "labels": { labels::ROLE: LOCK } });
+    let lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": { "name": name, "namespace": namespace, "labels": { labels::ROLE: LOCK } },
-        "spec": { "holderIdentity": run.text(), "acquireTime": now, "leaseTransitions": transitions },
+        "metadata": metadata,
+        "spec": {
+            "holderIdentity": run.text(),
+            "acquireTime": now,
+            "leaseTransitions": transitions.map_or(0, |transitions| transitions.saturating_add(1)),
+        },
     });
-    if let Some(there) = there {
-        for field in ["uid", "resourceVersion"] {
-            lease["metadata"][field] = there["metadata"][field].clone();
-        }
-        lease["spec"]["leaseTransitions"] = transitions.saturating_add(1).into();
+    match there {
+        None => lease,
+        Some(there) => in_place_of(&Metadata::of(there), with_offline(lease, &offline(there))),
+    }
+}
+
+/// The Lease, to be written in place of the one that was seen.
+pub(crate) fn in_place_of(seen: &Metadata, mut lease: Value) -> Value {
+    if let Some(metadata) = lease.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("uid".to_owned(), seen.uid.as_str().into());
+        metadata.insert("resourceVersion".to_owned(), seen.resource_version.as_str().into());
+    }
+    lease
+}
+
+/// The digests of the routes that may be offline, as a Lease says.
+pub(crate) fn offline(lease: &Value) -> BTreeSet<String> {
+    let text = lease["metadata"]["annotations"][OFFLINE].as_str().unwrap_or_default();
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// The Lease, saying that these may be offline.
+pub(crate) fn with_offline(mut lease: Value, digests: &BTreeSet<String>) -> Value {
+    if let Some(metadata) = lease.get_mut("metadata").and_then(Value::as_object_mut) {
+        let text = digests.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        metadata.insert("annotations".to_owned(), json!({ OFFLINE: text }));
+    }
+    lease
+}
+
+/// The Lease, held by nobody.
+pub(crate) fn given_back(mut lease: Value) -> Value {
+    if let Some(spec) = lease.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.shift_remove("holderIdentity");
     }
     lease
 }
@@ -102,6 +143,18 @@ mod tests {
         assert!(!is_held_by(&first, &Identity { run: "later".to_owned(), ..run() }));
         let second = lease("lock", "shop-main", &run(), "2026-01-02T00:00:00.000000Z", Some(&first));
         assert_eq!(second["spec"]["leaseTransitions"], 1);
+    }
+
+    #[test]
+    fn lease_keeps_what_it_says_of_offline_routes_until_it_says_otherwise() {
+        let digests = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let told = with_offline(lease("lock", "shop-main", &run(), "2026-01-01T00:00:00.000000Z", None), &digests);
+        assert_eq!(offline(&told), digests);
+        let returned = given_back(told);
+        assert_eq!(held_by(&returned), HeldBy::Nobody);
+        let next = lease("lock", "shop-main", &run(), "2026-01-02T00:00:00.000000Z", Some(&returned));
+        assert_eq!(offline(&next), digests);
+        assert!(offline(&with_offline(next, &BTreeSet::new())).is_empty());
     }
 
     #[test]

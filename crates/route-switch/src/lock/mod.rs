@@ -7,6 +7,7 @@
 
 mod identity;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,8 @@ use crate::cluster::holder;
 use crate::journal::Holder;
 use crate::mutants::{Mutant, is_planted};
 use crate::side::{Side, Sides};
-use identity::{HeldBy, Identity, held_by, is_held_by, lease, since};
+pub(crate) use identity::OFFLINE;
+use identity::{HeldBy, Identity, given_back, held_by, in_place_of, is_held_by, lease, since, with_offline};
 use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects, WriteGuard};
 
@@ -62,13 +64,20 @@ pub enum LockError {
     },
 }
 
+/// The digests of the routes that the switch whose journal is on the other side may have left offline, as the Lease in
+/// `namespace` says.
+pub(crate) async fn offline(cluster: &Cluster, namespace: &str) -> Result<BTreeSet<String>, ClusterError> {
+    let leases = cluster.objects(&ApiResource::erase::<Lease>(&()), namespace);
+    Ok(leases.get(NAME).await?.as_ref().map(identity::offline).unwrap_or_default())
+}
+
 /// A lock that this run has taken.
 pub(crate) struct Lock {
     cluster: Cluster,
     names: Sides<String>,
     run: Identity,
     /// The Leases as this run has written them.
-    taken: Mutex<Sides<Option<Metadata>>>,
+    taken: Mutex<Sides<Option<Value>>>,
     confirmed: tokio::sync::Mutex<Option<Instant>>,
     is_doubted: AtomicBool,
     is_lost: AtomicBool,
@@ -130,7 +139,7 @@ impl Lock {
             let written = if there.is_some() { leases.replace(&ours).await } else { leases.create(&ours).await };
             let error = match written {
                 Ok(written) => {
-                    *self.taken().of_mut(side) = Some(Metadata::of(&written));
+                    *self.taken().of_mut(side) = Some(written);
                     return Ok(taken_over);
                 }
                 Err(error) => error,
@@ -177,18 +186,61 @@ impl Lock {
         }
     }
 
+    /// The digests of the routes that the switch whose journal is on the other side may have left offline, as the Lease on
+    /// this side says.
+    pub(crate) fn offline(&self, side: Side) -> BTreeSet<String> {
+        self.taken().of(side).as_ref().map(identity::offline).unwrap_or_default()
+    }
+
+    /// Has the Lease on the active side say that these routes may be offline. It stays when the lock is given back, until a
+    /// run says that none is.
+    pub(crate) async fn record_offline(&self, digests: BTreeSet<String>) -> Result<(), ClusterError> {
+        let leases = self.leases(Side::Active);
+        let mut pauses = ATTEMPTS.start();
+        loop {
+            let Some(taken) = self.taken().active.clone() else { return Ok(()) };
+            let lease = with_offline(in_place_of(&Metadata::of(&taken), taken), &digests);
+            let error = match leases.replace(&lease).await {
+                Ok(written) => {
+                    self.taken().active = Some(written);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            // A lost answer shows in the next look; so does a run that has taken the lock over.
+            let now = if *error.cause() == Cause::Conflict { leases.get(NAME).await? } else { None };
+            match now.filter(|now| is_held_by(now, &self.run)) {
+                Some(now) if pauses.pause().await => self.taken().active = Some(now),
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// No route is offline any more: nothing stays when the lock is given back.
+    pub(crate) fn forget_offline(&self) {
+        let mut taken = self.taken();
+        for side in Side::BOTH {
+            if let Some(lease) = taken.of_mut(side) {
+                *lease = with_offline(std::mem::take(lease), &BTreeSet::new());
+            }
+        }
+    }
+
     /// Gives the lock back. What fails here is left: the next run sees that its holder has ended.
     pub(crate) async fn release(&self) {
         let release = |side| async move {
-            let taken = self.taken().of_mut(side).take();
-            if let Some(taken) = taken {
-                let _ = self.leases(side).delete(&taken).await;
+            let Some(taken) = self.taken().of_mut(side).take() else { return };
+            let (leases, seen) = (self.leases(side), Metadata::of(&taken));
+            if identity::offline(&taken).is_empty() {
+                let _ = leases.delete(&seen).await;
+            } else {
+                let _ = leases.replace(&in_place_of(&seen, given_back(taken))).await;
             }
         };
         join(release(Side::Standby), release(Side::Active)).await;
     }
 
-    fn taken(&self) -> MutexGuard<'_, Sides<Option<Metadata>>> {
+    fn taken(&self) -> MutexGuard<'_, Sides<Option<Value>>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -237,7 +289,7 @@ impl Lock {
 }
 
 impl WriteGuard for Lock {
-    fn may_write(&self) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + '_>> {
+    fn may_write<'a>(&'a self, _namespace: &'a str) -> Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + 'a>> {
         Box::pin(self.confirm())
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::CONCURRENT_GAPS;
-use crate::journal::JournalError;
+use crate::journal::{Journal, JournalError, digest};
 use crate::moves::Moves;
 use crate::mutants::{Mutant, is_planted};
 
@@ -56,10 +56,26 @@ impl Moves<'_> {
         };
         let mut journal = self.journal.lock().await;
         if !journal.head.gaps.contains(&number) && !is_planted(Mutant::GapNotRecorded) {
+            self.record_offline(&journal, &window).await?;
             journal.head.gaps = window;
             journal.write_head().await?;
         }
         Ok(permit)
+    }
+
+    /// Records what proves to a later run that this switch has deleted these routes, where the journal alone does not.
+    pub(crate) async fn record_offline(
+        &self,
+        journal: &Journal<'_>,
+        gaps: &BTreeSet<usize>,
+    ) -> Result<(), JournalError> {
+        let Some(lock) = self.lock.as_ref().filter(|_| !journal.is_ours()) else { return Ok(()) };
+        let digests = {
+            let book = self.book();
+            let routes = gaps.iter().filter_map(|number| book.routes.get(*number));
+            routes.filter(|route| !route.is_unproven).map(|route| digest(&journal.head, route)).collect()
+        };
+        Ok(lock.record_offline(digests).await?)
     }
 }
 

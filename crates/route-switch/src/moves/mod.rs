@@ -10,7 +10,7 @@ mod secrets;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
 
@@ -22,11 +22,12 @@ use crate::cluster::ensure::SureError;
 use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
+use crate::lock::Lock;
 use crate::mutants::{Mutant, is_planted};
 use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
-use crate::{CONCURRENT, CONCURRENT_GAPS, Caller};
+use crate::{Authority, CONCURRENT, CONCURRENT_GAPS, Caller};
 use lagoon_task::cluster::{ClusterError, Objects};
 
 /// Why a route could not be moved.
@@ -66,6 +67,17 @@ pub enum MoveError {
         /// Why it could not be put back.
         back: Box<MoveError>,
     },
+    /// A route is not created where it was, because only a journal says so that others may have written.
+    #[error(
+        "{route} is not created in namespace \"{namespace}\": that it was there, nothing but the journal says, which others \
+         may have written"
+    )]
+    Unproven {
+        /// The route.
+        route: String,
+        /// Where it was, as the journal says.
+        namespace: String,
+    },
     /// A Secret that was to go along is not what it was.
     #[error("Secret \"{name}\" in namespace \"{namespace}\" is not what it should be: {reason}")]
     Secret {
@@ -77,7 +89,7 @@ pub enum MoveError {
         reason: String,
     },
     /// The routes are of a kind that this program does not know.
-    #[error("the journal names routes of kind \"{0}\", which this version does not know")]
+    #[error("the journal names routes of kind \"{}\", which this version does not know", lagoon_task::output::escape(.0))]
     Kind(String),
     /// An interrupted switch cannot be resumed.
     #[error("the rest of the switch can no longer be carried out: {}", listed(.0))]
@@ -117,6 +129,10 @@ pub(crate) struct Moves<'a> {
     /// Secrets that this run has copied.
     pub(crate) copied: Mutex<BTreeMap<(Side, String), Copied>>,
     pub(crate) gaps: Gaps,
+    pub(crate) lock: Option<Arc<Lock>>,
+    pub(crate) authority: &'a Authority,
+    /// Whether an earlier run has started the switch.
+    pub(crate) is_resumed: bool,
     /// The API groups that the cluster has.
     pub(crate) groups: Groups,
 }
@@ -235,13 +251,16 @@ impl<'a> Moves<'a> {
 
     /// Writes down that a route is no longer as it was.
     pub(crate) async fn amend(&self, route: &Traveller) -> Result<(), MoveError> {
-        let secrets = {
-            let mut book = self.book();
-            book.routes[route.number] = route.entry.clone();
-            book.secrets.clone()
-        };
+        if let Some(recorded) = self.book().routes.get_mut(route.number) {
+            recorded.clone_from(&route.entry);
+        }
         if !is_planted(Mutant::ChangeNotRecorded) {
-            self.journal.lock().await.amend(&route.entry, &secrets).await?;
+            let mut journal = self.journal.lock().await;
+            journal.amend(&route.entry).await?;
+            let gaps = journal.head.gaps.clone();
+            if gaps.contains(&route.number) {
+                self.record_offline(&journal, &gaps).await?;
+            }
         }
         self.caller.say(&format!(
             "{} was changed by somebody during the switch; it moves as it is now.",

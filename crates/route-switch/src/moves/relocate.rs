@@ -13,7 +13,7 @@ use crate::journal::{RouteEntry, SecretEntry, SecretWay};
 use crate::moves::late_webhook::denied;
 use crate::moves::{MoveError, Moves, Traveller, belongs};
 use crate::mutants::{Mutant, is_planted};
-use crate::plan::manifest;
+use crate::plan::manifest::{self, with_metadata};
 use crate::route::{Acceptance, kind_named};
 use crate::side::Side;
 use lagoon_task::cluster::{Cause, Deleted, Metadata};
@@ -89,11 +89,17 @@ impl Moves<'_> {
     }
 
     pub(crate) async fn create(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
+        if route.entry.is_unproven && side == route.entry.home {
+            return Err(MoveError::Unproven {
+                route: route.entry.in_words(),
+                namespace: self.names().of(side).clone(),
+            });
+        }
         let objects = self.objects(&route.entry.kind, side)?;
         let mut object = self.object_for(&route.entry, side);
         let home = route.entry.home;
         if side == home {
-            owners::restore(self.looking.cluster, objects.namespace(), &route.entry.object(), &mut object).await;
+            object = owners::restore(self.looking.cluster, objects.namespace(), &route.entry.object(), object).await;
         }
         let ours = |existing: &Value| belongs(&Metadata::of(existing), home, side, &self.switch);
         let created = ensure::create(&objects, &object, &ours).await?;
@@ -198,14 +204,13 @@ impl Moves<'_> {
     async fn bring_up_to_date(&self, route: &mut Traveller, side: Side) -> Result<(), MoveError> {
         let Some(copy) = route.place.at.of(side).clone() else { return Ok(()) };
         let objects = self.objects(&route.entry.kind, side)?;
-        let mut object = self.object_for(&route.entry, side);
-        object["metadata"]["resourceVersion"] = copy.resource_version.as_str().into();
-        let replaced = match objects.replace(&object).await {
+        let object =
+            |version: String| with_metadata(self.object_for(&route.entry, side), "resourceVersion", version.into());
+        let replaced = match objects.replace(&object(copy.resource_version.clone())).await {
             // Its status was written meanwhile, or the answer to this very request was lost.
             Err(error) if *error.cause() == Cause::Conflict => {
                 let now = objects.get_metadata(&copy.name).await?.unwrap_or_default();
-                object["metadata"]["resourceVersion"] = now.resource_version.into();
-                objects.replace(&object).await?
+                objects.replace(&object(now.resource_version)).await?
             }
             other => other?,
         };

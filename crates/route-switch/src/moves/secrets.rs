@@ -15,7 +15,9 @@ use crate::cluster::owners;
 use crate::journal::{CertificateEntry, RouteEntry, SecretEntry, SecretWay};
 use crate::moves::{MoveError, Moves, belongs};
 use crate::mutants::{Mutant, is_planted};
-use crate::plan::manifest::{at_home, copied, kept_aside, kept_name, returned, same_content, under_its_own_name};
+use crate::plan::manifest::{
+    at_home, copied, is_key_pair, kept_aside, kept_name, returned, same_content, under_its_own_name,
+};
 use crate::route::Route;
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::{Cause, Metadata, Objects};
@@ -63,8 +65,10 @@ impl<'a> Moves<'a> {
     }
 
     async fn copy(&self, entry: &SecretEntry) -> Result<(), MoveError> {
-        if entry.way == SecretWay::Replace {
-            self.make_way(entry).await?;
+        match entry.way {
+            SecretWay::Brought => return Ok(()),
+            SecretWay::Replace => self.make_way(entry).await?,
+            SecretWay::Copy => {}
         }
         self.copy_to_the_other_side(entry).await
     }
@@ -138,8 +142,15 @@ impl<'a> Moves<'a> {
         Ok(())
     }
 
-    /// Creates a Secret and answers with what the server keeps of it, and whether this very request has made it.
+    /// Creates a Secret and answers with what the server keeps of it, and whether this very request has made it. Every Secret
+    /// that a switch writes is written here.
     pub(crate) async fn put(&self, objects: &Objects<'_>, secret: &Value) -> Result<(Value, bool), MoveError> {
+        if !is_key_pair(secret, self.authority.takes_opaque()) {
+            let kind = lagoon_task::output::escape(secret["type"].as_str().unwrap_or_default());
+            let reason =
+                format!("it is of type \"{kind}\", and only TLS Secrets (kubernetes.io/tls) move with their routes");
+            return Err(unlike(&Metadata::of(secret).name, objects, &reason));
+        }
         if let Ok(kept) = objects.create(secret).await {
             return Ok((kept, true));
         }
@@ -150,9 +161,8 @@ impl<'a> Moves<'a> {
     pub(crate) async fn create_certificate(&self, entry: &CertificateEntry, side: Side) -> Result<(), MoveError> {
         let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
         let object = if side == entry.home {
-            let mut object = at_home(&entry.object(), objects.namespace());
-            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), &mut object).await;
-            object
+            let object = at_home(&entry.object(), objects.namespace());
+            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), object).await
         } else {
             copied(&entry.object(), objects.namespace(), &self.switch)
         };
@@ -276,8 +286,10 @@ impl<'a> Moves<'a> {
     pub(crate) async fn undo_companions(&self) -> Result<(), MoveError> {
         let (secrets, certificates) = self.companions();
         for entry in certificates.iter().filter(|entry| entry.copied) {
-            self.create_certificate(entry, entry.home).await?;
-            self.delete_certificate(entry, entry.home.other()).await?;
+            if self.may_return(entry).await? {
+                self.create_certificate(entry, entry.home).await?;
+                self.delete_certificate(entry, entry.home.other()).await?;
+            }
         }
         let undone = stream::iter(secrets).map(|entry| async move { self.undo_copy(&entry).await });
         undone.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
@@ -336,16 +348,32 @@ impl<'a> Moves<'a> {
             match ensure::delete(&there, &Metadata::of(&copy)).await {
                 // cert-manager writes on Secrets whose Certificates come and go: it is compared again.
                 Err(SureError::Changed { .. }) => {}
+                Err(SureError::Cluster(error)) if matches!(error.cause(), Cause::Denied(_)) => {
+                    self.say_both_stay(&entry.name, &there, &error.cause().to_string());
+                    return Ok(());
+                }
                 other => {
                     other?;
                     break;
                 }
             }
         }
-        if entry.way == SecretWay::Replace {
+        // Whether an earlier run had one make way, only what it has kept tells.
+        if entry.way == SecretWay::Replace || self.is_resumed {
             self.put_back(entry).await?;
         }
         Ok(())
+    }
+
+    /// Whether a Certificate may be created at home again, unless it is there: cert-manager would write over the Secret that
+    /// it names, so that one must be the one that went along, or none.
+    async fn may_return(&self, entry: &CertificateEntry) -> Result<bool, MoveError> {
+        if !entry.uid.is_empty() {
+            return Ok(true);
+        }
+        let (here, there) = (self.secrets(entry.home), self.secrets(entry.home.other()));
+        let Some(original) = here.get(&entry.secret).await? else { return Ok(true) };
+        Ok(there.get(&entry.secret).await?.is_some_and(|copy| same_content(&original, &copy)))
     }
 
     /// Makes sure that the Secret is at home, to stay, with the content of its copy. The original is there, unless the
@@ -360,6 +388,8 @@ impl<'a> Moves<'a> {
                 Err(MoveError::Sure(SureError::Cluster(error))) if *error.cause() == Cause::AlreadyExists => {
                     return Ok(false);
                 }
+                // It is none that this program writes.
+                Err(MoveError::Secret { .. }) => return Ok(false),
                 Err(error) => return Err(error),
             },
         };

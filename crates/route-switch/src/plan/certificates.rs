@@ -5,15 +5,64 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use crate::journal::{CertificateEntry, SecretEntry, SecretWay};
+use crate::journal::{CertificateEntry, RouteEntry, SecretEntry, SecretWay};
+use crate::labels;
 use crate::plan::findings::Findings;
+use crate::plan::manifest::returned;
 use crate::plan::observed::{Certificate, Namespace, Observed, SecretThere};
+use crate::route::Sighting;
 use crate::side::Side;
 
-/// The Secrets that the routes to be moved serve their certificates from, by the routes' namespace.
+/// The Secrets that the routes to be moved serve their certificates from, by the routes' namespace. For a route that is not
+/// seen there nothing is looked at: what it names, the journal alone says.
 #[must_use]
 pub fn named_secrets(namespace: &Namespace) -> BTreeSet<String> {
-    namespace.movers().flat_map(|route| route.references.certificates.iter().cloned()).collect()
+    let seen = namespace.movers().filter(|route| route.sighting == Sighting::Seen);
+    seen.flat_map(|route| route.references.certificates.iter().cloned()).collect()
+}
+
+/// The Secrets of all routes that are still to move.
+pub(crate) fn all_named(observed: &Observed) -> impl Iterator<Item = SecretEntry> {
+    let of = |home: Side| named_secrets(observed.sides.of(home)).into_iter().map(move |name| (home, name));
+    Side::BOTH.into_iter().flat_map(of).map(|(home, name)| SecretEntry { home, name, way: SecretWay::Copy })
+}
+
+/// What an earlier run of this switch has brought along with the routes that are gone from home: their Secrets, but for those
+/// that other routes there still name, and the Certificates that it has copied or that those routes owned.
+pub(crate) fn brought(
+    observed: &Observed,
+    switch: &str,
+    gone: &[&RouteEntry],
+) -> (Vec<SecretEntry>, Vec<CertificateEntry>) {
+    let (mut secrets, mut certificates) = (Vec::new(), Vec::new());
+    for home in Side::BOTH {
+        let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
+        let gone = || gone.iter().filter(|route| route.home == home);
+        let named = named_secrets(here);
+        let alone: BTreeSet<&String> =
+            gone().flat_map(|route| &route.secrets).filter(|name| !named.contains(*name)).collect();
+        let copies = there.certificates.iter().filter(|copy| {
+            copy.metadata.labels.get(labels::SWITCH).is_some_and(|label| label == switch)
+                && (named.contains(&copy.secret) || alone.contains(&copy.secret))
+        });
+        for copy in copies {
+            let original = here.certificates.iter().find(|one| one.metadata.name == copy.metadata.name);
+            certificates
+                .extend(original.map_or_else(|| deleted(copy, home, &here.name, switch), |one| entry(one, home, true)));
+        }
+        let owned = here.certificates.iter().filter(|one| gone().any(|route| one.owners.contains(&route.uid)));
+        certificates.extend(owned.filter_map(|certificate| entry(certificate, home, false)));
+        let brought = |name: &&String| SecretEntry { home, name: (*name).clone(), way: SecretWay::Brought };
+        secrets.extend(alone.iter().map(brought));
+    }
+    (secrets, certificates)
+}
+
+/// A Certificate that is only the copy of an earlier run any more: what it was at home, it says itself.
+fn deleted(copy: &Certificate, home: Side, namespace: &str, switch: &str) -> Option<CertificateEntry> {
+    let object = serde_json::from_str(&copy.manifest).ok()?;
+    let manifest = RawValue::from_string(returned(&object, namespace, switch).to_string()).ok()?;
+    Some(CertificateEntry { manifest, uid: String::new(), ..entry(copy, home, true)? })
 }
 
 /// The Secrets that go along, but for those in `known`, which an earlier run has planned.
@@ -25,6 +74,8 @@ pub(crate) fn secrets(observed: &Observed, known: &[SecretEntry], findings: &mut
             let there = observed.destinations.get(&(home, name.clone()));
             let way = match there {
                 None => Some(SecretWay::Copy),
+                // A copy that an earlier run of this switch has made.
+                Some(there) if observed.resumed.is_some() && there.switch == observed.resumed => Some(SecretWay::Copy),
                 Some(SecretThere { same: Some(true) | None, .. }) => None,
                 Some(there) => occupied(observed, home, &name, there, findings),
             };
@@ -133,7 +184,8 @@ pub(crate) fn certificates(
 /// The Certificates of a namespace that belong to routes that leave it, and whether such a route owns them.
 fn going(here: &Namespace) -> impl Iterator<Item = (&Certificate, bool)> {
     let secrets = named_secrets(here);
-    let movers: BTreeSet<&str> = here.movers().map(|route| route.metadata.uid.as_str()).collect();
+    let seen = here.movers().filter(|route| route.sighting == Sighting::Seen);
+    let movers: BTreeSet<&str> = seen.map(|route| route.metadata.uid.as_str()).collect();
     here.certificates.iter().filter_map(move |certificate| {
         let owned = certificate.owners.iter().any(|owner| movers.contains(owner.as_str()));
         let independent = certificate.owners.is_empty() && secrets.contains(&certificate.secret);

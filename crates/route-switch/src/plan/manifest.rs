@@ -64,6 +64,19 @@ pub fn returned(object: &Value, namespace: &str, switch: &str) -> Value {
     object
 }
 
+/// A route that has been moved, as it is to be where it came from.
+#[must_use]
+pub fn brought_back(object: &Value, from: &str, to: &str) -> Value {
+    let mut object = at_home(object, to);
+    follow(&mut object, from, to);
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        for label in [labels::SWITCH, labels::MIGRATING, labels::MIGRATED_FROM] {
+            labels.shift_remove(label);
+        }
+    }
+    object
+}
+
 /// A copy of the object in the other namespace, which tells by a label which switch made it.
 #[must_use]
 pub fn copied(object: &Value, namespace: &str, switch: &str) -> Value {
@@ -112,7 +125,7 @@ pub fn kept_aside(secret: &Value, namespace: &str, name: &str, switch: &str) -> 
 pub fn under_its_own_name(kept: &Value) -> Option<Value> {
     let metadata: Value =
         serde_json::from_str(kept.pointer("/metadata/annotations")?.get(KEPT_METADATA)?.as_str()?).ok()?;
-    Some(with_content_of(kept, &metadata))
+    Some(with_content_of(kept, &metadata)).filter(|_| metadata.is_object())
 }
 
 fn with_content_of(secret: &Value, metadata: &Value) -> Value {
@@ -123,10 +136,19 @@ fn with_content_of(secret: &Value, metadata: &Value) -> Value {
         "type": secret["type"],
         "data": secret["data"],
     });
-    if secret["immutable"] == true {
-        made["immutable"] = true.into();
+    if let Some(made) = made.as_object_mut().filter(|_| secret["immutable"] == true) {
+        made.insert("immutable".to_owned(), true.into());
     }
     made
+}
+
+/// The object with a field of its metadata set.
+#[must_use]
+pub fn with_metadata(mut object: Value, field: &str, value: Value) -> Value {
+    if let Some(metadata) = metadata(&mut object) {
+        metadata.insert(field.to_owned(), value);
+    }
+    object
 }
 
 const KEPT_METADATA: &str = "activestandby.lagoon.sh/metadata";
@@ -198,6 +220,23 @@ fn comparable(object: &Value) -> Value {
         }
     }
     object
+}
+
+/// A certificate and its key, and what else such a Secret may hold besides these two.
+const KEY_PAIR: [&str; 2] = ["tls.crt", "tls.key"];
+const BESIDE_A_KEY_PAIR: usize = 3;
+
+/// Whether a Secret holds a certificate with its key: by its type, or, if an `opaque` one counts, by its keys.
+#[must_use]
+pub fn is_key_pair(secret: &Value, opaque: bool) -> bool {
+    match secret["type"].as_str() {
+        Some("kubernetes.io/tls") => true,
+        // The API server's own word for a Secret without a type.
+        Some("Opaque") | None if opaque => secret["data"].as_object().is_some_and(|data| {
+            KEY_PAIR.iter().all(|key| data.contains_key(*key)) && data.len() <= KEY_PAIR.len() + BESIDE_A_KEY_PAIR
+        }),
+        _ => false,
+    }
 }
 
 /// Whether two Secrets hold the same.

@@ -17,7 +17,7 @@ pub(crate) use findings::{Findings, same_name, subject};
 pub use findings::{Plan, Problem};
 
 use crate::journal::{Book, RouteEntry};
-use crate::route::{Beside, BesideKind, Route};
+use crate::route::{Beside, BesideKind, Route, Sighting};
 use crate::side::Side;
 use observed::{Namespace, Observed};
 
@@ -311,6 +311,7 @@ fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
         acceptances: route.acceptances.iter().filter(|one| one.accepted == Some(true)).cloned().collect(),
         uid: route.metadata.uid.clone(),
         resource_version: route.metadata.resource_version.clone(),
+        is_unproven: route.sighting == Sighting::Unproven,
         manifest,
     })
 }

@@ -19,6 +19,8 @@ pub struct Observed {
     pub unreadable_grants: BTreeSet<String>,
     /// The `ReferenceGrants` of all namespaces that routes name.
     pub grants: Vec<Grant>,
+    /// The switch that is resumed.
+    pub resumed: Option<String>,
 }
 
 /// One namespace.
@@ -77,6 +79,8 @@ pub struct SecretThere {
     pub same: Option<bool>,
     /// Whether cert-manager issued it.
     pub issued: bool,
+    /// The switch that has put it there.
+    pub switch: Option<String>,
 }
 
 /// Who may name what in a namespace, from other namespaces.

@@ -22,6 +22,17 @@ pub fn kind_named(name: &str) -> Option<&'static dyn RouteKind> {
     KINDS.into_iter().find(|kind| kind.resource().kind == name)
 }
 
+/// How a route is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sighting {
+    /// It is there.
+    Seen,
+    /// It is not there: a switch has deleted it, as its journal says.
+    Nowhere,
+    /// The same, and nothing but a journal says so that others may have written.
+    Unproven,
+}
+
 /// A route as it was seen.
 #[derive(Clone)]
 pub struct Route {
@@ -33,10 +44,12 @@ pub struct Route {
     pub references: References,
     /// Who has accepted it.
     pub acceptances: Vec<Acceptance>,
-    /// The whole object as JSON, of a route that is to move.
+    /// The whole object as JSON, of a route that is to move or that a switch has moved.
     pub manifest: Option<Box<str>>,
     /// Whether a switch has dealt with it already, so that it stays where it is.
     pub is_settled: bool,
+    /// Whether it is there at all.
+    pub sighting: Sighting,
     /// Whether it says that it is on its way.
     pub is_migrating: bool,
     migrates: bool,
@@ -49,7 +62,8 @@ impl Route {
     #[must_use]
     pub fn read(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
         let route = Self::without_manifest(kind, object, namespace);
-        let manifest = route.migrates.then(|| object.to_string().into_boxed_str());
+        let is_kept = route.migrates || route.switch.is_some();
+        let manifest = is_kept.then(|| object.to_string().into_boxed_str());
         Self { manifest, ..route }
     }
 
@@ -74,6 +88,7 @@ impl Route {
             manifest: None,
             migrates: says(labels::MIGRATE, "true") || says(labels::LEGACY_MIGRATE, "true"),
             is_settled: false,
+            sighting: Sighting::Seen,
             is_migrating: says(labels::MIGRATING, "true"),
             switch: labels.get(labels::SWITCH).map(|switch| switch.as_str().into()),
             migrated_from: labels.get(labels::MIGRATED_FROM).map(|namespace| namespace.as_str().into()),

@@ -20,7 +20,7 @@ fn stayer(name: &str, secret: &str) -> Value {
 
 /// What is where the Secret goes: with other content.
 fn other_content() -> SecretThere {
-    SecretThere { uid: "uid-there".to_owned(), same: Some(false), issued: false }
+    SecretThere { uid: "uid-there".to_owned(), same: Some(false), ..SecretThere::default() }
 }
 
 fn issued() -> SecretThere {

@@ -94,7 +94,7 @@ proptest! {
             prop_assert!(say_the_same(&made, &made));
         }
         let aside = kept_aside(&object, ACTIVE, "aside", SWITCH);
-        prop_assert!(under_its_own_name(&aside).is_some());
+        prop_assert_eq!(under_its_own_name(&aside).is_some(), object["metadata"].is_object());
         prop_assert!(same_content(&object, &object));
     }
 }
