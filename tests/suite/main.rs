@@ -13,6 +13,7 @@ mod evidence;
 mod exchanges;
 mod faults;
 mod finalizers;
+mod forged;
 mod gaps;
 mod history;
 mod http_routes;

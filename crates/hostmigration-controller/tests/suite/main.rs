@@ -9,3 +9,4 @@ mod controller_lease;
 mod controller_rights;
 mod deploy_policies;
 mod deploy_roles;
+mod hostile;
