@@ -11,10 +11,10 @@ WORKDIR /source
 COPY . .
 # One after the other: built together, each would get what the other switches on in the libraries that they share.
 RUN cargo build --profile image --locked --package activestandby \
-    && cargo build --profile image --locked --package hostmigration-controller \
+    && cargo build --profile image-controller --locked --package hostmigration-controller \
     && mkdir -p /out/task /out/controller \
     && cp target/*/image/activestandby /out/task/task \
-    && cp target/*/image/hostmigration-controller /out/controller/
+    && cp target/*/image-controller/hostmigration-controller /out/controller/
 
 FROM scratch AS hostmigration-controller
 ARG VERSION=0.1.0

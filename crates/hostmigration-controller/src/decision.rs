@@ -20,7 +20,8 @@ pub const FINALIZER: &str = "finalizer.dioscuri.amazee.io/v1";
 /// A switch that met what may pass is continued after a pause between these two. Its length comes from the object's age, so
 /// that it survives a change of leader.
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The longest of these pauses.
+pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What to do with a `HostMigration`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,9 +118,20 @@ pub fn destination(object: &HostMigration) -> Result<&str, DestinationError> {
 /// begun, the longer. The object itself remembers that, also for the next leader.
 #[must_use]
 pub fn wait_before_next(object: &HostMigration, now: Timestamp) -> Duration {
-    let begun = unfinished(object).and_then(|condition| condition.last_transition_time.parse::<Timestamp>().ok());
+    wait_since(begun(object), now)
+}
+
+/// The same where only the time is known at which the switch was begun.
+#[must_use]
+pub fn wait_since(begun: Option<Timestamp>, now: Timestamp) -> Duration {
     let age = begun.and_then(|begun| Duration::try_from(now.duration_since(begun)).ok()).unwrap_or_default();
     (age / 4).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
+/// When the object's switch was begun, if it has not ended.
+#[must_use]
+pub fn begun(object: &HostMigration) -> Option<Timestamp> {
+    unfinished(object)?.last_transition_time.parse().ok()
 }
 
 #[cfg(test)]

@@ -32,7 +32,4 @@ pub enum ControllerError {
     /// Another replica may act now.
     #[error("The Lease was lost: another replica may act now. It continues the switches that were under way.")]
     LeaseLost,
-    /// The watch has ended.
-    #[error("The watch of the HostMigrations has ended, which it never should.")]
-    WatchEnded,
 }

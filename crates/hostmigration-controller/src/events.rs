@@ -46,12 +46,14 @@ impl Events {
 
     /// A switch was begun.
     pub async fn started(&self, object: &HostMigration, note: &str) {
-        self.publish(&self.recorder, object, event(Some(Progress::Started), note)).await;
+        self.publish(&self.recorder, object, event(Reason::Progress(Progress::Started), note)).await;
     }
 
-    /// An attempt has left the switch without an end. For the same reason once more, the Event there counts one more.
-    pub async fn not_ended(&self, object: &HostMigration, note: &str) {
-        self.publish(&self.recorder_of(object, note), object, event(None, note)).await;
+    /// An attempt has left the switch without an end, or without a beginning. For the same reason once more, the Event
+    /// there counts one more.
+    pub async fn not_ended(&self, object: &HostMigration, may_have_moved: bool, note: &str) {
+        let reason = if may_have_moved { Reason::NotEnded } else { Reason::NotStarted };
+        self.publish(&self.recorder_of(object, note), object, event(reason, note)).await;
     }
 
     /// A recorder for this note: what one has written of an object it only counts from then on, whatever the note.
@@ -66,7 +68,7 @@ impl Events {
     /// A switch has ended.
     pub async fn ended(&self, object: &HostMigration, ending: &Ending) {
         self.not_ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.uid().unwrap_or_default());
-        self.publish(&self.recorder, object, event(Some(ending.progress()), ending.text())).await;
+        self.publish(&self.recorder, object, event(Reason::Progress(ending.progress()), ending.text())).await;
     }
 
     async fn publish(&self, recorder: &Recorder, object: &HostMigration, event: Event) {
@@ -82,14 +84,24 @@ impl Events {
     }
 }
 
-/// The Event for a condition; `None`: an attempt has left the switch without an end, which no condition says, since those
-/// are the archived controller's.
-fn event(progress: Option<Progress>, note: &str) -> Event {
-    let (type_, reason) = match progress {
-        Some(Progress::Started) => (EventType::Normal, "Started"),
-        Some(Progress::Completed) => (EventType::Normal, "Completed"),
-        Some(Progress::Failed) => (EventType::Warning, "Failed"),
-        None => (EventType::Warning, "NotEnded"),
+/// Why an Event is written.
+#[derive(Debug, Clone, Copy)]
+enum Reason {
+    /// A condition says the same.
+    Progress(Progress),
+    /// The attempt has changed nothing. No condition says so, since those are the archived controller's.
+    NotStarted,
+    /// Routes have or may have moved. No condition says so either.
+    NotEnded,
+}
+
+fn event(reason: Reason, note: &str) -> Event {
+    let (type_, reason) = match reason {
+        Reason::Progress(Progress::Started) => (EventType::Normal, "Started"),
+        Reason::Progress(Progress::Completed) => (EventType::Normal, "Completed"),
+        Reason::Progress(Progress::Failed) => (EventType::Warning, "Failed"),
+        Reason::NotStarted => (EventType::Warning, "NotStarted"),
+        Reason::NotEnded => (EventType::Warning, "NotEnded"),
     };
     let note = Some(cut(note, LONGEST_NOTE).to_owned());
     Event { type_, reason: reason.to_owned(), note, action: "Switch".to_owned(), secondary: None }

@@ -3,7 +3,6 @@
 use hostmigration::{HostMigration, KIND};
 use kube::api::ApiResource;
 use lagoon_task::cluster::{Cluster, ClusterError};
-use lagoon_task::environment::is_dns_label;
 use route_switch::journal::{Head, JournalError, State};
 
 use crate::journals::Journals;
@@ -15,18 +14,21 @@ pub(super) async fn orphan(
     namespace: &str,
 ) -> Result<Option<Head>, OrphanError> {
     for head in journals.of(namespace).await? {
-        // Whoever may write in the namespace may have written this journal, so its names are checked like an object's.
-        let is_ours = head.holder.kind == KIND && head.standby_namespace == namespace;
-        if head.state != State::Moving || !is_ours || !is_dns_label(&head.active_namespace) {
-            continue;
-        }
-        let objects = cluster.objects(&ApiResource::erase::<HostMigration>(&()), namespace);
-        let found = objects.get_metadata(&head.holder.name).await?;
-        if found.is_none_or(|found| found.uid != head.holder.uid) {
+        if head.standby_namespace == namespace && is_orphan(cluster, &head).await? {
             return Ok(Some(head));
         }
     }
     Ok(None)
+}
+
+/// Whether the switch of this journal has not ended and was that of a `HostMigration` that is gone.
+pub(super) async fn is_orphan(cluster: &Cluster, head: &Head) -> Result<bool, ClusterError> {
+    if head.state != State::Moving || head.holder.kind != KIND {
+        return Ok(false);
+    }
+    let objects = cluster.objects(&ApiResource::erase::<HostMigration>(&()), &head.standby_namespace);
+    let found = objects.get_metadata(&head.holder.name).await?;
+    Ok(found.is_none_or(|found| found.uid != head.holder.uid))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The journals of switches. The controller's own lie in its namespace, where no tenant writes; those of tasks lie with their
 //! sites.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
@@ -11,6 +11,9 @@ use kube::{Api, ResourceExt};
 use lagoon_task::cluster::{Cluster, ClusterError};
 use route_switch::journal::{self, Head, JournalError, NAME, PAIR, Shelf};
 use route_switch::labels::{JOURNAL, PART, ROLE};
+
+/// Journals in one answer of the list.
+const PAGE: u32 = 100;
 
 /// The journals of all sites.
 pub struct Journals {
@@ -26,38 +29,46 @@ impl Journals {
         Self { cluster: cluster.clone(), namespace: namespace.to_owned() }
     }
 
-    /// The journals of switches that a site's namespace takes part in, as far as they are the controller's, and the one that
-    /// lies in that namespace.
+    /// The heads of the journals of switches that a site's namespace takes part in, as far as they are the controller's, and
+    /// of the one that lies in that namespace.
     pub async fn of(&self, site: &str) -> Result<Vec<Head>, JournalError> {
-        let own = Api::namespaced(self.cluster.client(), &self.namespace);
-        let mut shelves = vec![Shelf::of_a_site(site)];
-        for journal in self.list(&own, &self.namespace).await? {
-            if pair(&journal).any(|namespace| namespace == site) {
-                shelves.push(Shelf { namespace: self.namespace.clone(), name: journal.name_any(), is_ours: true });
-            }
-        }
+        let own = self.list(&Api::namespaced(self.cluster.client(), &self.namespace), &self.namespace).await?;
+        let ours = own.iter().filter(|journal| pair(journal).any(|namespace| namespace == site));
         let mut heads = Vec::new();
-        for shelf in shelves {
+        for shelf in ours.filter_map(|journal| self.shelf(journal)).chain([Shelf::of_a_site(site)]) {
             heads.extend(journal::find(&self.cluster, &shelf).await?.map(|journal| journal.head));
         }
         Ok(heads)
     }
 
-    /// The namespaces that some journal is about.
-    pub async fn sites(&self) -> Result<BTreeSet<String>, ClusterError> {
-        let journals = self.list(&Api::all(self.cluster.client()), "").await?;
-        let is_ours = |journal: &Listed| journal.namespace().as_ref() == Some(&self.namespace);
-        let (ours, with_sites): (Vec<_>, Vec<_>) = journals.into_iter().partition(is_ours);
-        let with_sites = with_sites.into_iter().filter(|journal| journal.name_any() == NAME);
-        let namespaces = with_sites.filter_map(|journal| journal.namespace());
-        Ok(namespaces.chain(ours.iter().flat_map(pair).map(str::to_owned)).collect())
+    /// Where all journals lie, and their resource versions.
+    pub async fn all(&self) -> Result<HashMap<Shelf, String>, ClusterError> {
+        let listed = self.list(&Api::all(self.cluster.client()), "").await?;
+        let found = listed.iter().filter_map(|journal| Some((self.shelf(journal)?, journal.resource_version()?)));
+        Ok(found.collect())
+    }
+
+    /// Where a journal lies; `None` for what is none though it says so.
+    fn shelf(&self, journal: &Listed) -> Option<Shelf> {
+        let (namespace, name) = (journal.namespace()?, journal.name_any());
+        let is_ours = namespace == self.namespace;
+        (is_ours || name == NAME).then_some(Shelf { namespace, name, is_ours })
     }
 
     /// Their metadata; the further parts of each are left out.
     async fn list(&self, api: &Api<ConfigMap>, namespace: &str) -> Result<Vec<Listed>, ClusterError> {
-        let error = |cause| ClusterError::List { kind: "ConfigMap".to_owned(), namespace: namespace.to_owned(), cause };
-        let labelled = ListParams::default().labels(&format!("{ROLE}={JOURNAL},!{PART}"));
-        Ok(self.cluster.call(error, api.list_metadata(&labelled)).await?.items)
+        let mut page = ListParams::default().labels(&format!("{ROLE}={JOURNAL},!{PART}")).limit(PAGE);
+        let mut all = Vec::new();
+        loop {
+            let error =
+                |cause| ClusterError::List { kind: "ConfigMap".to_owned(), namespace: namespace.to_owned(), cause };
+            let listed = self.cluster.call(error, api.list_metadata(&page)).await?;
+            all.extend(listed.items);
+            match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
     }
 }
 

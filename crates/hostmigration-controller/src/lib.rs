@@ -3,14 +3,22 @@
 //! It watches the objects of all namespaces and hands each that asks for a switch to an [`Engine`]. What the object says
 //! at any moment is enough to go on from there, so the controller keeps no state of its own.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 pub mod arguments;
+mod attempt;
 pub mod decision;
 pub mod election;
 pub mod engine;
 mod error;
 pub mod events;
+pub mod exposition;
+mod finished;
+pub mod health;
+pub mod identity;
 mod interrupted;
 pub mod journals;
+mod line;
 pub mod logs;
 pub mod metrics;
 pub mod objects;
@@ -18,16 +26,21 @@ mod orphans;
 pub mod pair;
 mod pair_guard;
 pub mod patch;
+mod prune;
+pub mod queue;
 pub mod reconcile;
+pub mod rights;
 pub mod route_engine;
 mod run_as_leader;
+mod runner;
 pub mod server;
 mod text;
 pub mod unfinished;
+mod watch;
+pub mod watched;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
 
@@ -43,9 +56,10 @@ use lagoon_task::cluster::Cluster;
 use lagoon_task::environment::Environment;
 use lagoon_task::mounts::Mounts;
 use lagoon_task::shutdown::Shutdown;
-use metrics::Metrics;
 use objects::HostMigrations;
+use queue::Limits;
 use reconcile::Context;
+use runner::Settings;
 use server::Status;
 
 /// Runs the controller until it is asked to stop by SIGTERM or SIGINT, or loses the Lease.
@@ -64,12 +78,13 @@ pub async fn run<E: Engine>(
     let secrets = logs::output();
     let cluster = Cluster::connect(&environment, &Mounts::below(options.root), &secrets, name)?;
     let mut election = Election::new(cluster.clone(), &environment.namespace, &environment.pod_name);
-    status.ready.store(true, Ordering::Relaxed);
+    let settings = Settings { limits: Limits::of(options.concurrency), keep_finished: options.keep_finished };
+    check_needs(&status, &cluster, &environment.namespace, settings.keep_finished.is_some());
+    status.health.started();
     tracing::info!("{name} waits for the Lease.");
     let outcome = tokio::select! {
         () = election.win() => {
             tracing::info!("This replica holds the Lease.");
-            let (stop, stopping) = Shutdown::manual();
             let context = Context {
                 engine: make_engine(&cluster, &environment),
                 events: Events::new(&cluster, &environment.pod_name),
@@ -77,9 +92,9 @@ pub async fn run<E: Engine>(
                 objects: HostMigrations::new(cluster),
                 metrics: Arc::clone(&status.metrics),
                 secrets,
-                stopping,
+                stopping: asked_to_stop,
             };
-            run_as_leader::lead(context, &mut election, &stop, asked_to_stop).await
+            run_as_leader::lead(context, &status, settings, &mut election).await
         }
         () = asked_to_stop.requested() => Ok(()),
     };
@@ -98,7 +113,13 @@ async fn serve(address: SocketAddr) -> Result<Arc<Status>, ControllerError> {
         listener => listener,
     };
     let listener = listener.map_err(|source| ControllerError::Listen { address, source })?;
-    let status = Arc::new(Status { ready: AtomicBool::new(false), metrics: Arc::new(Metrics::new()) });
+    let status = Arc::new(Status::new());
     tokio::spawn(server::serve(listener, Arc::clone(&status)));
     Ok(status)
+}
+
+/// Checks in the background whether what the controller needs is there.
+fn check_needs(status: &Arc<Status>, cluster: &Cluster, namespace: &str, prunes: bool) {
+    let (status, cluster, namespace) = (Arc::clone(status), cluster.clone(), namespace.to_owned());
+    tokio::spawn(async move { rights::keep_checking(cluster, namespace, prunes, &status.health).await });
 }

@@ -14,17 +14,27 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::attempt;
+use crate::identity::Identity;
 use lagoon_task::output::Output;
 
 /// Begins to log: what this crate has to say from INFO on, libraries from WARN on. A panic becomes a line of the log
-/// and ends the process with exit code 1.
+/// and ends the process with exit code 1; one in an attempt ends that attempt.
 pub fn start() {
-    let levels = Targets::new().with_default(Level::WARN).with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
+    let levels = Targets::new()
+        .with_default(Level::WARN)
+        .with_target(env!("CARGO_CRATE_NAME"), Level::INFO)
+        // It repeats at each retry what this crate says once.
+        .with_target("kube_runtime::watcher", Level::ERROR);
     // Fails only when the log has begun already; then that goes on.
     let _ = tracing_subscriber::registry().with(layer(io::stdout)).with(levels).try_init();
     std::panic::set_hook(Box::new(|panic| {
         // The panic's own message may quote anything.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if let Some(Identity { namespace, name: hostmigration, .. }) = attempt::current() {
+            tracing::error!(place, namespace, hostmigration, "The attempt crashed because of a bug in the controller.");
+            return;
+        }
         tracing::error!(place, "The controller stopped because of a fault in its own program.");
         std::process::exit(1);
     }));

@@ -1,5 +1,7 @@
 //! The controller for `HostMigration` objects.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 use std::process::ExitCode;
 
 use hostmigration_controller::arguments::HELP;

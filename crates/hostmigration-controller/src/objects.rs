@@ -5,6 +5,7 @@ use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::identity::Identity;
 use hostmigration::{HostMigration, KIND};
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName};
 
@@ -38,12 +39,6 @@ impl HostMigrations {
         &self.cluster
     }
 
-    /// The resource's group, version and kind.
-    #[must_use]
-    pub fn resource(&self) -> &ApiResource {
-        &self.resource
-    }
-
     /// All of them, to be watched.
     #[must_use]
     pub fn all(&self) -> Api<DynamicObject> {
@@ -51,11 +46,12 @@ impl HostMigrations {
     }
 
     /// The object as it is now; `None` when it is gone, even if there is another of its name.
-    pub async fn read(&self, object: &HostMigration) -> Result<Option<HostMigration>, ReadError> {
-        let api = self.beside(object);
-        let error = |cause| ClusterError::Read { object: object_name(object), cause };
-        match self.cluster.call(error, api.get(&object.name_any())).await {
-            Ok(found) if found.uid() == object.uid() => Ok(Some(typed(&found)?)),
+    pub async fn read(&self, object: &Identity) -> Result<Option<HostMigration>, ReadError> {
+        let api = self.of(&object.namespace);
+        let name = ObjectName::new(KIND, &object.namespace, &object.name);
+        let error = |cause| ClusterError::Read { object: name, cause };
+        match self.cluster.call(error, api.get(&object.name)).await {
+            Ok(found) if found.uid().as_ref() == Some(&object.uid) => Ok(Some(typed(&found)?)),
             Ok(_) => Ok(None),
             Err(error) if matches!(error.cause(), Cause::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
@@ -64,15 +60,17 @@ impl HostMigrations {
 
     /// Merges `patch` into the object and answers with the object as it is then.
     pub async fn patch(&self, object: &HostMigration, patch: Value) -> Result<HostMigration, ReadError> {
-        let api = self.beside(object);
+        let api = self.of(&object.namespace().unwrap_or_default());
         let error = |cause| ClusterError::Change { object: object_name(object), cause };
         let (name, parameters, patch) = (object.name_any(), PatchParams::default(), Patch::Merge(patch));
         let changed = self.cluster.call(error, api.patch(&name, &parameters, &patch)).await?;
         Ok(typed(&changed)?)
     }
 
-    fn beside(&self, object: &HostMigration) -> Api<DynamicObject> {
-        Api::namespaced_with(self.cluster.client(), &object.namespace().unwrap_or_default(), &self.resource)
+    /// Those of one namespace.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.cluster.client(), namespace, &self.resource)
     }
 }
 

@@ -1,37 +1,116 @@
 //! Switches that nobody would continue: interrupted ones whose `HostMigration` was deleted before anyone went on.
 //!
 //! Deleting the object does not bring routes back that have moved already, and some may be nowhere but in the journal. So
-//! whoever wins the Lease ends these switches before it looks at any object: then no other switch runs that
-//! could meet them.
+//! whoever holds the Lease looks for such journals, before it looks at any object and then again and again.
+
+use std::collections::HashMap;
+
+use futures::{StreamExt, stream};
 
 use crate::engine::{Engine, SwitchRequest};
-use crate::interrupted::orphan;
+use crate::identity::Identity;
+use crate::interrupted::{OrphanError, is_orphan, orphan};
+use crate::journals::Journals;
 use crate::logs;
 use crate::reconcile::Context;
-use route_switch::journal::Head;
+use lagoon_task::cluster::Cluster;
+use route_switch::journal::{self, Head, JournalError, Shelf, State};
 
-/// Ends every such switch, once each; one that still cannot be ended waits for the next leader. Begins no other when
-/// `is_stopping`.
-pub(super) async fn end_all<E: Engine>(context: &Context<E>, is_stopping: impl Fn() -> bool) {
-    let cluster = context.objects.cluster();
-    let namespaces = match context.journals.sites().await {
-        Ok(namespaces) => namespaces,
-        Err(error) => return tracing::warn!("Interrupted switches could not be looked for: {error}."),
-    };
-    for namespace in namespaces {
-        if is_stopping() {
-            return;
+/// Journals that are read at the same time.
+const CONCURRENT: usize = 8;
+
+/// Looks for interrupted switches. A journal of a switch that has ended is read again only when it has changed.
+#[derive(Default)]
+pub(super) struct Search {
+    /// The resource versions of such journals.
+    ended: HashMap<Shelf, String>,
+}
+
+enum Found {
+    Orphan(Identity),
+    /// Its object is there.
+    Held,
+    Ended,
+}
+
+impl Search {
+    /// The objects that are gone and whose switches have not ended.
+    pub(super) async fn find(&mut self, cluster: &Cluster, journals: &Journals) -> Vec<Identity> {
+        let journals = match journals.all().await {
+            Ok(journals) => journals,
+            Err(error) => {
+                tracing::warn!("Interrupted switches could not be looked for: {error}.");
+                return Vec::new();
+            }
+        };
+        self.ended.retain(|shelf, version| journals.get(shelf) == Some(version));
+        let changed: Vec<_> = journals.into_iter().filter(|(shelf, _)| !self.ended.contains_key(shelf)).collect();
+        let looks = stream::iter(changed).map(|(shelf, version)| look(cluster.clone(), shelf, version));
+        let looks: Vec<_> = looks.buffered(CONCURRENT).collect().await;
+        let mut orphans = Vec::new();
+        for (shelf, version, found) in looks {
+            match found {
+                Ok(Found::Orphan(identity)) => orphans.push(identity),
+                Ok(Found::Held) => {}
+                Ok(Found::Ended) => drop(self.ended.insert(shelf, version)),
+                Err(error) => {
+                    tracing::warn!(
+                        namespace = shelf.namespace,
+                        "Whether a switch was interrupted is not known: {error}."
+                    );
+                    if is_final(&error) {
+                        self.ended.insert(shelf, version);
+                    }
+                }
+            }
         }
-        match orphan(cluster, &context.journals, &namespace).await {
-            Ok(Some(head)) => end(context, head).await,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(namespace, "Whether a switch was interrupted is not known: {error}."),
-        }
+        orphans
     }
 }
 
+/// Whether the same journal gives the same error again.
+fn is_final(error: &OrphanError) -> bool {
+    matches!(error, OrphanError::Journal(JournalError::TooNew { .. } | JournalError::Damaged { .. }))
+}
+
+/// Looks at a journal, of which this version was listed.
+async fn look(cluster: Cluster, shelf: Shelf, version: String) -> (Shelf, String, Result<Found, OrphanError>) {
+    let found = find_at(&cluster, &shelf).await;
+    (shelf, version, found)
+}
+
+async fn find_at(cluster: &Cluster, shelf: &Shelf) -> Result<Found, OrphanError> {
+    let journal = journal::find(cluster, shelf).await?;
+    let Some(head) = journal.filter(|journal| journal.head.state == State::Moving).map(|journal| journal.head) else {
+        return Ok(Found::Ended);
+    };
+    // What lies with another site than its own is nothing that this program has written.
+    if !shelf.is_ours && head.standby_namespace != shelf.namespace || !is_orphan(cluster, &head).await? {
+        return Ok(Found::Held);
+    }
+    let Head { standby_namespace: namespace, holder, .. } = head;
+    Ok(Found::Orphan(Identity { namespace, name: holder.name, uid: holder.uid }))
+}
+
+/// Ends the switch of an object that is gone, if it has not ended. Answers whether nothing is left to do.
+pub(super) async fn end<E: Engine>(context: &Context<E>, gone: &Identity) -> bool {
+    let ended = match orphan(context.objects.cluster(), &context.journals, &gone.namespace).await {
+        Ok(Some(head)) => carry_out(context, head).await,
+        Ok(None) => true,
+        Err(error) => {
+            let Identity { namespace, name: hostmigration, .. } = gone;
+            tracing::warn!(namespace, hostmigration, "Whether a switch was interrupted is not known: {error}.");
+            is_final(&error)
+        }
+    };
+    if ended {
+        context.note_ended(&gone.namespace, &gone.name);
+    }
+    ended
+}
+
 /// Ends the switch in the name of the object that is gone.
-async fn end<E: Engine>(context: &Context<E>, head: Head) {
+async fn carry_out<E: Engine>(context: &Context<E>, head: Head) -> bool {
     let (namespace, hostmigration) = (head.standby_namespace, head.holder.name);
     tracing::info!(namespace, hostmigration, "The object is gone and its switch has not ended: it is continued.");
     let request = SwitchRequest {
@@ -44,13 +123,19 @@ async fn end<E: Engine>(context: &Context<E>, head: Head) {
     };
     context.metrics.resumed.inc();
     match context.engine.switch(request).await {
-        Ok(switched) => tracing::info!(namespace, hostmigration, "The switch is completed: {}", switched.summary),
+        Ok(switched) => {
+            context.metrics.unended.completed(&namespace);
+            tracing::info!(namespace, hostmigration, "The switch is completed: {}", switched.summary);
+            true
+        }
         Err(failed) => {
             // One that was undone has ended too.
-            if !matches!(orphan(context.objects.cluster(), &context.journals, &namespace).await, Ok(None)) {
+            let has_ended = matches!(orphan(context.objects.cluster(), &context.journals, &namespace).await, Ok(None));
+            if !has_ended {
                 context.metrics.unended.left(&namespace, &hostmigration);
             }
             tracing::warn!(namespace, hostmigration, "The switch is not completed: {}", failed.sentence);
+            has_ended
         }
     }
 }

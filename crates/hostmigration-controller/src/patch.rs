@@ -72,9 +72,11 @@ pub fn end(object: &HostMigration, ending: &Ending, now: Timestamp) -> Value {
         "metadata": { "resourceVersion": object.resource_version() },
         "status": { "conditions": with_condition(object, ending.progress(), ending.text(), now) },
     });
-    if let Ending::Completed(SwitchedHosts { active_hosts, standby_hosts, .. }) = ending {
+    if let Ending::Completed(SwitchedHosts { active_hosts, standby_hosts, .. }) = ending
+        && let Some(fields) = patch.as_object_mut()
+    {
         let hosts = Hosts { active_hosts: active_hosts.clone(), standby_hosts: standby_hosts.clone() };
-        patch["spec"] = json!({ "hosts": hosts });
+        fields.insert("spec".to_owned(), json!({ "hosts": hosts }));
     }
     patch
 }

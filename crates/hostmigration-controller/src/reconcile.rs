@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
-use kube::runtime::controller::Action;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use crate::decision::{self, Decision, decide};
-use crate::engine::{Engine, SwitchFailed, SwitchRequest, SwitchedHosts};
+use crate::engine::{Engine, SwitchRequest};
 use crate::events::Events;
+use crate::identity::Identity;
 use crate::journals::Journals;
+use crate::logs;
 use crate::metrics::Metrics;
-use crate::objects::{HostMigrations, ReadError, typed};
+use crate::objects::{HostMigrations, ReadError};
 use crate::patch::{self, Ending};
-use crate::{interrupted, logs};
+use crate::watched::Watched;
 use hostmigration::{HostMigration, KIND};
 use lagoon_task::Backoff;
 use lagoon_task::cluster::Cause;
@@ -26,6 +27,9 @@ use route_switch::journal::{Head, JournalError, State};
 
 /// The end of a switch is written again at once when others change the object at the same time.
 const ENDS: Backoff = Backoff::new(Duration::ZERO, Duration::ZERO).attempts(5);
+
+/// For a look at the journal after an attempt that has not ended the switch.
+const JOURNAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why an object of another controller fails.
 const LEFT_BEHIND: &str = "Another controller has begun this HostMigration and has not ended it. The site may have been \
@@ -69,44 +73,59 @@ pub enum ReconcileError {
     NotEnded(String),
 }
 
-/// Does what the object asks for.
-pub async fn reconcile<E: Engine>(
-    object: Arc<DynamicObject>,
-    context: Arc<Context<E>>,
-) -> Result<Action, ReconcileError> {
-    let known = match typed(&object) {
-        Ok(known) => known,
-        Err(malformed) => {
-            tracing::warn!("{malformed}");
-            return Ok(Action::await_change());
-        }
-    };
-    if context.stopping.is_requested() || decide(&known) == Decision::Nothing {
-        return Ok(Action::await_change());
-    }
-    // What the watch has brought may be older than what this controller wrote itself a moment ago.
-    if let Some(current) = context.objects.read(&known).await? {
-        match decide(&current) {
-            Decision::Start => context.start(current).await?,
-            Decision::Resume => context.resume(current).await?,
-            Decision::GiveUp => context.give_up(current).await?,
-            Decision::RemoveFinalizer => context.remove_finalizer(&current).await?,
-            Decision::Nothing => {}
-        }
-    }
-    Ok(Action::await_change())
+/// How an attempt ended that need not be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconciled {
+    /// There is nothing left to do.
+    Done,
+    /// The object is gone. Its switch may be left in the middle.
+    Gone,
 }
 
-/// When to look at an object again after a failure.
-pub fn after_failure(object: &DynamicObject, error: &ReconcileError) -> Action {
-    let wait = typed(object).map(|object| decision::wait_before_next(&object, Timestamp::now())).unwrap_or_default();
-    tracing::warn!(
-        namespace = object.namespace(),
-        hostmigration = object.name_any(),
-        "{error}. Trying again in {} s.",
-        wait.as_secs()
-    );
-    Action::requeue(wait)
+/// An attempt that is to be made again.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Why.
+    pub error: ReconcileError,
+    /// When.
+    pub wait: Duration,
+}
+
+/// Does what the object asks for. What the watch has brought may be older than what this controller wrote itself a moment
+/// ago, so the object is read again.
+pub async fn reconcile<E: Engine>(
+    identity: &Identity,
+    watched: &Watched,
+    context: &Context<E>,
+) -> Result<Reconciled, Unfinished> {
+    let object = match context.objects.read(identity).await {
+        Ok(object) => object,
+        Err(ReadError::Malformed(malformed)) => {
+            tracing::warn!("{malformed}");
+            return Ok(Reconciled::Done);
+        }
+        Err(error) => {
+            context.note_unfinished(identity, watched.decision != Decision::Start);
+            let wait = decision::wait_since(watched.begun, Timestamp::now());
+            return Err(Unfinished { error: error.into(), wait });
+        }
+    };
+    let Some(object) = object else { return Ok(Reconciled::Gone) };
+    let done = match decide(&object) {
+        Decision::Start => context.start(object.clone()).await,
+        Decision::Resume => context.resume(object.clone()).await,
+        Decision::GiveUp => context.give_up(object.clone()).await,
+        Decision::RemoveFinalizer => context.remove_finalizer(&object).await,
+        Decision::Nothing => Ok(()),
+    };
+    let Err(error) = done else {
+        context.note_ended(&identity.namespace, &identity.name);
+        return Ok(Reconciled::Done);
+    };
+    let may_have_moved = context.may_have_moved(&object).await;
+    context.note_unfinished(identity, may_have_moved);
+    context.events.not_ended(&object, may_have_moved, &error.to_string()).await;
+    Err(Unfinished { error, wait: decision::wait_before_next(&object, Timestamp::now()) })
 }
 
 impl<E: Engine> Context<E> {
@@ -117,8 +136,7 @@ impl<E: Engine> Context<E> {
         let note =
             format!("Switching with namespace {}", object.spec.destination_namespace.as_deref().unwrap_or("(none)"));
         // At the same time: an event is not worth a delay.
-        let (carried_out, ()) =
-            tokio::join!(self.carry_out(object.clone(), false), self.events.started(&object, &note));
+        let (carried_out, ()) = tokio::join!(self.attempt(object.clone(), false), self.events.started(&object, &note));
         carried_out
     }
 
@@ -126,7 +144,7 @@ impl<E: Engine> Context<E> {
         self.metrics.resumed.inc();
         say(&object, "The switch was begun earlier and is continued.");
         let is_begun = self.is_in_the_journal(&object).await?;
-        self.carry_out(object, is_begun).await
+        self.attempt(object, is_begun).await
     }
 
     /// Ends an object that another controller has begun and left behind: nothing moves. Unless this controller's journal
@@ -165,18 +183,33 @@ impl<E: Engine> Context<E> {
         }
     }
 
-    /// Attempts the switch, and lets people know when that has not ended it.
-    async fn carry_out(&self, object: HostMigration, is_begun: bool) -> Result<(), ReconcileError> {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let attempted = self.attempt(object.clone(), is_begun).await;
-        match &attempted {
-            Ok(()) => self.metrics.unended.ended(&namespace, &name),
-            Err(error) => {
-                self.metrics.unended.left(&namespace, &name);
-                self.events.not_ended(&object, &error.to_string()).await;
-            }
+    /// Whether a switch that has not ended may have moved a route: the journal is written before the first one moves.
+    async fn may_have_moved(&self, object: &HostMigration) -> bool {
+        let known = tokio::time::timeout(JOURNAL_DEADLINE, self.is_in_the_journal(object)).await;
+        // What is not known counts as the worse.
+        !matches!(known, Ok(Ok(false)))
+    }
+
+    fn note_unfinished(&self, identity: &Identity, may_have_moved: bool) {
+        let Identity { namespace, name, .. } = identity;
+        if may_have_moved {
+            self.metrics.blocked.ended(namespace, name);
+            self.metrics.unended.left(namespace, name);
+        } else if !self.metrics.unended.has(namespace, name) {
+            self.metrics.blocked.left(namespace, name);
         }
-        attempted
+    }
+
+    /// The object's switch has ended, or there is none.
+    pub(super) fn note_ended(&self, namespace: &str, name: &str) {
+        self.metrics.blocked.ended(namespace, name);
+        self.metrics.unended.ended(namespace, name);
+    }
+
+    /// The object's attempt has crashed: nothing is known of its switch.
+    pub(super) fn note_panic(&self, identity: &Identity) {
+        self.metrics.panicked.inc();
+        self.note_unfinished(identity, true);
     }
 
     /// Has the engine carry out the switch and writes on the object how it ended.
@@ -186,9 +219,9 @@ impl<E: Engine> Context<E> {
             Err(error) => return self.finish(object, &Ending::Failed(error.to_string())).await.map(drop),
         };
         let begun = Instant::now();
-        self.metrics.under_way.inc();
-        let switched = self.switch(&object, &request).await;
-        self.metrics.under_way.dec();
+        let under_way = UnderWay::new(&self.metrics.under_way);
+        let switched = self.engine.switch(request.clone()).await;
+        drop(under_way);
         let ending = match switched {
             Ok(switched) => Ending::Completed(switched),
             Err(failed) if failed.try_again => return Err(ReconcileError::NotEnded(failed.sentence)),
@@ -202,37 +235,6 @@ impl<E: Engine> Context<E> {
             self.engine.after_recorded(&request).await;
         }
         Ok(())
-    }
-
-    /// Has the engine carry out the switch. The queue forgets an object that is gone, so a switch that is in its middle
-    /// when its object has been deleted is continued here.
-    async fn switch(&self, object: &HostMigration, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchFailed> {
-        loop {
-            let failed = match self.engine.switch(request.clone()).await {
-                Err(failed) if failed.try_again => failed,
-                ended => return ended,
-            };
-            let orphan = interrupted::orphan(self.objects.cluster(), &self.journals, &request.standby_namespace).await;
-            if !matches!(orphan, Ok(Some(_))) {
-                return Err(failed);
-            }
-            say(object, &format!("The object is gone and its switch has not ended: {}", failed.sentence));
-            self.metrics.unended.left(&request.standby_namespace, &request.object_name);
-            tokio::select! {
-                () = tokio::time::sleep(decision::wait_before_next(object, Timestamp::now())) => {}
-                // The next leader goes on.
-                () = self.stopping.requested() => return Err(failed),
-            }
-        }
-    }
-
-    /// Hears that an object that was to be looked at again is gone. Its switch still counts if its journal says so.
-    pub(super) async fn after_disappearance(&self, namespace: &str, name: &str) {
-        if self.metrics.unended.has(namespace, name)
-            && matches!(interrupted::orphan(self.objects.cluster(), &self.journals, namespace).await, Ok(None))
-        {
-            self.metrics.unended.ended(namespace, name);
-        }
     }
 
     fn request(&self, object: &HostMigration, is_begun: bool) -> Result<SwitchRequest, decision::DestinationError> {
@@ -250,11 +252,17 @@ impl<E: Engine> Context<E> {
     /// Writes how the switch ended and tells everybody. Answers whether the object still was there to be written on.
     async fn finish(&self, object: HostMigration, ending: &Ending) -> Result<bool, ReconcileError> {
         let written = self.record(object.clone(), ending).await?;
-        say(&object, &format!("The switch has {}: {}", ending.progress().name(), ending.text()));
+        let line = format!("The switch has {}: {}", ending.progress().name(), ending.text());
         match ending {
-            Ending::Completed(_) => self.metrics.completed.inc(),
-            Ending::Failed(_) => self.metrics.failed.inc(),
-        };
+            Ending::Completed(_) => {
+                say(&object, &line);
+                self.metrics.completed.inc();
+            }
+            Ending::Failed(_) => {
+                tracing::warn!(namespace = object.namespace(), hostmigration = object.name_any(), "{line}");
+                self.metrics.failed.inc();
+            }
+        }
         if written {
             self.events.ended(&object, ending).await;
         } else {
@@ -272,7 +280,7 @@ impl<E: Engine> Context<E> {
             };
             match error.cause() {
                 Some(Cause::NotFound(_)) => return Ok(false),
-                Some(Cause::Conflict) => match self.objects.read(&object).await? {
+                Some(Cause::Conflict) => match self.objects.read(&Identity::of(&object)).await? {
                     None => return Ok(false),
                     // The write was carried out, only its answer was lost.
                     Some(current) if ending.is_recorded_on(&current) => return Ok(true),
@@ -284,6 +292,22 @@ impl<E: Engine> Context<E> {
                 return Err(ReconcileError::AlwaysChanged);
             }
         }
+    }
+}
+
+/// Counts a switch as under way until it is dropped, also by a panic.
+struct UnderWay(Gauge);
+
+impl UnderWay {
+    fn new(count: &Gauge) -> Self {
+        count.inc();
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -1,24 +1,28 @@
 //! The controller's HTTP server: `/metrics` for Prometheus, `/healthz` and `/readyz` for the kubelet.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use k8s_openapi::jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
-use crate::metrics::{self, Metrics};
+use crate::exposition::Format;
+use crate::health::Health;
+use crate::metrics::Metrics;
 use lagoon_task::Backoff;
 
-/// Connections at the same time; more wait to be accepted.
+/// Connections at the same time. With one more the oldest is closed: an answer is ready at once, so the oldest is one
+/// whose client has not asked yet.
 const CONNECTIONS: usize = 64;
 
 /// For the head of a request.
@@ -32,28 +36,50 @@ const ACCEPTS: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 
 /// What the server answers with.
 pub struct Status {
-    /// Whether the client is made and the replica takes part in the election. A standby replica is ready too.
-    pub ready: AtomicBool,
+    /// Whether the controller can do its work.
+    pub health: Health,
     /// The metrics.
     pub metrics: Arc<Metrics>,
 }
 
+impl Status {
+    /// That of a controller that has just started.
+    #[must_use]
+    pub fn new() -> Self {
+        let metrics = Arc::new(Metrics::new());
+        Self { health: Health::new(Arc::clone(&metrics)), metrics }
+    }
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Serves until the runtime ends.
 pub async fn serve(listener: TcpListener, status: Arc<Status>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
     let mut pauses = ACCEPTS.start();
-    // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    loop {
         let Ok((stream, _)) = listener.accept().await else {
             pauses.pause().await;
             continue;
         };
+        connections.retain(|connection| !connection.is_finished());
+        if connections.len() >= CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
         let status = Arc::clone(&status);
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             // A client that breaks off or is too slow is its own problem.
             let _ = tokio::time::timeout(CONNECTION_DEADLINE, connection(stream, &status)).await;
-            drop(place);
         });
+        connections.push_back(connection.abort_handle());
+        // A client that has asked already is answered before others can take its place.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -75,17 +101,28 @@ fn answer<B>(request: &Request<B>, status: &Status) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" if status.ready.load(Ordering::Relaxed) => text(StatusCode::OK, "ok\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n"),
-        "/metrics" => match status.metrics.text() {
-            Ok(metrics) => with_type(StatusCode::OK, metrics, metrics::CONTENT_TYPE),
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n"),
-        },
+        "/readyz" => {
+            let (is_ready, report) = status.health.report(Timestamp::now());
+            text(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report)
+        }
+        "/metrics" => {
+            let format = Format::accepted(&accepted(request.headers()));
+            match status.metrics.text(format) {
+                Ok(metrics) => with_type(StatusCode::OK, metrics, format.content_type()),
+                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n"),
+            }
+        }
         _ => text(StatusCode::NOT_FOUND, "not found\n"),
     }
 }
 
-fn text(code: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+/// All `Accept` headers as one.
+fn accepted(headers: &HeaderMap) -> String {
+    let all: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    all.join(",")
+}
+
+fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     with_type(code, body, "text/plain; charset=utf-8")
 }
 

@@ -2,5 +2,5 @@
 
 /// The first `limit` bytes of `text`, fewer where a character would be cut in two.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    text.get(..text.floor_char_boundary(limit)).unwrap_or_default()
 }

@@ -10,20 +10,21 @@ fn a_text_is_cut_between_characters() {
 
 #[test]
 fn a_note_is_no_longer_than_kubernetes_takes() {
-    let event = event(Some(Progress::Failed), &format!("a{}", "ä".repeat(LONGEST_NOTE)));
+    let event = event(Reason::Progress(Progress::Failed), &format!("a{}", "ä".repeat(LONGEST_NOTE)));
     assert_eq!(event.note.unwrap().len(), LONGEST_NOTE - 1);
 }
 
 #[test]
 fn what_goes_well_is_no_warning() {
     let cases = [
-        (Some(Progress::Started), EventType::Normal, "Started"),
-        (Some(Progress::Completed), EventType::Normal, "Completed"),
-        (Some(Progress::Failed), EventType::Warning, "Failed"),
-        (None, EventType::Warning, "NotEnded"),
+        (Reason::Progress(Progress::Started), EventType::Normal, "Started"),
+        (Reason::Progress(Progress::Completed), EventType::Normal, "Completed"),
+        (Reason::Progress(Progress::Failed), EventType::Warning, "Failed"),
+        (Reason::NotStarted, EventType::Warning, "NotStarted"),
+        (Reason::NotEnded, EventType::Warning, "NotEnded"),
     ];
-    for (progress, type_, reason) in cases {
-        let event = event(progress, "note");
+    for (why, type_, reason) in cases {
+        let event = event(why, "note");
         assert_eq!((event.type_, event.reason.as_str(), event.note.as_deref()), (type_, reason, Some("note")));
     }
 }

@@ -179,6 +179,7 @@ async fn a_switch_that_no_attempt_ends_is_counted_between_the_attempts_and_told_
     ask(&shop.site, NAME, &shop.active).await;
     controller.running.wait_for_line("Trying again in").await.unwrap();
     assert_eq!(controller.metric("switches_unended").await, "1");
+    assert_eq!(controller.metric("switches_blocked").await, "0");
 
     let object = turn.until_ended(&shop, NAME).await;
     assert_eq!(conditions(&object), ["started", "completed"]);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hostmigration_controller::rights;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
@@ -120,6 +121,16 @@ fn right(request: &Request) -> Option<String> {
     (!by_others).then(|| format!("{} {group}/{}", request.verb, request.resource))
 }
 
+/// A controller without one of its rights says so; with too long a list it would never be ready.
+#[tokio::test]
+async fn the_controller_checks_the_rights_that_its_role_grants() {
+    let turn = Turn::take().await;
+    let checked = rights::EVERYWHERE
+        .iter()
+        .flat_map(|rights| rights.verbs.iter().map(|verb| format!("{verb} {}/{}", rights.group, rights.resource)));
+    assert_eq!(checked.collect::<BTreeSet<_>>(), granted(&turn).await);
+}
+
 async fn granted(turn: &Turn) -> BTreeSet<String> {
     let roles = Api::<ClusterRole>::all(turn.client());
     let role = roles.get("lagoon-task-hostmigration-controller").await.unwrap();
@@ -153,7 +164,7 @@ async fn the_controller_may_neither_list_secrets_nor_touch_what_runs() {
     assert!(is_allowed(&turn, "get", "", "secrets").await);
 }
 
-async fn is_allowed(turn: &Turn, verb: &str, group: &str, resource: &str) -> bool {
+pub async fn is_allowed(turn: &Turn, verb: &str, group: &str, resource: &str) -> bool {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let attributes = json!({
         "namespace": "default", "verb": verb, "group": group, "resource": resource, "subresource": subresource,

@@ -4,8 +4,10 @@
 
 mod controller;
 mod controller_bench;
+mod controller_health;
 mod controller_interrupted;
 mod controller_lease;
+mod controller_queue;
 mod controller_rights;
 mod deploy_policies;
 mod deploy_roles;

@@ -20,8 +20,8 @@ const CONFLICTS: Backoff = PAUSES.attempts(6);
 /// client sends again by itself: what is to be created may exist nowhere else by now.
 const FAULTS: Backoff = PAUSES.deadline(PATIENCE);
 
-/// A question whose answer is lost or that meets a passing conflict.
-const QUESTIONS: Backoff = PAUSES.attempts(4);
+/// A question whose answer is lost or that meets a passing conflict. What the client itself repeats takes its time already.
+const QUESTIONS: Backoff = PAUSES.attempts(4).deadline(PATIENCE);
 
 /// A name that is taken by an object that is being deleted.
 const NAMES: Backoff = PAUSES.deadline(GOES_WITHIN);
