@@ -45,7 +45,7 @@ spec:
     - { apiGroups: [networking.k8s.io], apiVersions: [v1], operations: [CREATE], resources: [ingresses] }
   validations:
   - expression: "!request.dryRun"
-    message: 'host "a" and path "/" is already defined in ingress b/c'
+    message: 'host "a" and path "/" is already taken'
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
