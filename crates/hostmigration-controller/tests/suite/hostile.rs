@@ -95,7 +95,7 @@ async fn kept_secret_with_odd_metadata_ends_one_switch_and_not_the_controller() 
     kept["metadata"]["labels"] = json!({ "activestandby.lagoon.sh/switch": SWITCH });
     kept["metadata"]["annotations"] = json!({ "activestandby.lagoon.sh/metadata": "\"boom\"" });
     tenant.write(kept).await;
-    let www = tenant.shop.list(&tenant.shop.active, INGRESSES).await.remove(1);
+    let www = ingress("www", &host("boom", "www"), "web", Some("www-tls"));
     let head = head(&tenant.shop.standby, &tenant.shop.active, 0);
     tenant.write(journal(&head, &book(&[entry("active", &www)], &json!([])))).await;
     // The switch is undone, which puts back what was kept.
