@@ -1,31 +1,27 @@
 //! A journal that somebody else has written, through the real task: it moves nothing in the active environment's namespace
 //! that a switch without it would not.
 
-use lagoon_task_testing::{Finished, ingress, tls_secret};
+use lagoon_task_testing::{Finished, ingress};
 use serde_json::{Value, json};
-use switch_testing::forged::{SWITCH, book, entry, head, journal};
+use switch_testing::forged::{FOREIGN, SWITCH, book, entry, foreign, foreign_secrets, head, journal};
 use switch_testing::{CONFIG_MAPS, INGRESSES, SECRETS, Shop, control_plane, host};
 
 /// A site of whose standby environment's namespace somebody has written this journal in, and what is not theirs beside its
 /// routes: an unlabelled route with its Secret, and an Opaque Secret.
 async fn with_journal(project: &str, gaps: usize, routes: impl Fn(&Value) -> Vec<Value>) -> Shop<'static> {
     let shop = Shop::with_routes(control_plane().await, project).await;
-    let mut admin = ingress("admin", &host(project, "admin"), "web", Some("admin-tls"));
-    admin["metadata"]["labels"] = json!({});
-    let mut database = tls_secret("database", "a password");
-    database["type"] = "Opaque".into();
-    shop.add(&shop.active, vec![admin.clone(), tls_secret("admin-tls", "the admin's"), database]).await;
-    let secret = |name: &str| json!({ "home": "active", "name": name, "way": "copy" });
-    let book = book(&routes(&admin), &json!([secret("database"), secret("admin-tls")]));
+    let foreign = foreign(project);
+    let admin = foreign[0].clone();
+    shop.add(&shop.active, foreign.into()).await;
+    let book = book(&routes(&admin), &foreign_secrets());
     shop.add(&shop.standby, vec![journal(&head(&shop.standby, &shop.active, gaps), &book)]).await;
     shop
 }
 
 /// The task has neither read nor written what is not the switch's.
 async fn assert_untouched(shop: &Shop<'_>, finished: &Finished) {
-    let foreign = ["admin", "admin-tls", "database", "invented"];
     let touched = |request: &&lagoon_task_testing::Request| {
-        request.namespace == shop.active && foreign.contains(&request.name.as_str())
+        request.namespace == shop.active && FOREIGN.contains(&request.name.as_str())
     };
     let touched: Vec<_> = finished.requests.iter().filter(touched).collect();
     assert!(touched.is_empty(), "{touched:#?}");

@@ -69,11 +69,9 @@ impl RouteEngine {
             facts(&self.cluster, &request.active_namespace)
         )
         .map_err(|error| SwitchFailed::from(SwitchError::from(error)))?;
-        let seen = |facts: &'_ Option<Facts>| facts.as_ref().map(|facts| facts.labels.clone());
-        let labels = Sides { standby: seen(&standby), active: seen(&active) };
         let check = pair::check(
-            Namespace { name: &request.standby_namespace, labels: labels.standby.as_ref() },
-            Namespace { name: &request.active_namespace, labels: labels.active.as_ref() },
+            Namespace { name: &request.standby_namespace, labels: standby.as_ref().map(|facts| &facts.labels) },
+            Namespace { name: &request.active_namespace, labels: active.as_ref().map(|facts| &facts.labels) },
             self.any_type,
         );
         check.map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })?;

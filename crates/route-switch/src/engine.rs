@@ -374,10 +374,8 @@ impl<'a> Switch<'a> {
             journal.head = Head { parts: std::mem::take(&mut journal.head.parts), ..head };
             if let Some(lock) = self.lock.as_ref().filter(|_| !journal.is_ours()) {
                 // Both: until the book is written the old one counts.
-                let routes = journal.head.gaps.iter().filter_map(|place| book.routes.get(*place));
-                let routes = routes.filter(|route| !route.is_unproven);
                 let mut digests = lock.offline(Side::Active);
-                digests.extend(routes.map(|route| journal::digest(&journal.head, route)));
+                digests.extend(journal::digests(&journal.head, &book, &journal.head.gaps));
                 lock.record_offline(digests).await.map_err(|error| still_unended(error.into()))?;
             }
             journal.write_book(&book).await.map_err(still_unended)?;

@@ -193,8 +193,8 @@ fn unproven(journal: &ObjectName, namespace: &str, switch: &str, routes: &[Strin
     format!(
         "{journal} says that an interrupted switch has left these routes offline, but nothing in namespace \"{}\" confirms it, \
          and anybody who may write in the journal's namespace could have written it:\n{}{NOTHING} If these routes are missing, \
-         somebody with rights in that namespace can confirm the journal after a look at it (docs/trust.md): annotate Lease \"{}\" there with \
-         {}={}, then run the switch again. If not, delete the journal.",
+         somebody with rights in that namespace can confirm the journal after a look at it (docs/trust.md): annotate Lease \
+         \"{}\" there with {}={}, then run the switch again. If not, delete the journal.",
         escape(namespace),
         bullets(routes),
         crate::lock::NAME,

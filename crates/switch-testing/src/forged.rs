@@ -7,10 +7,32 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use lagoon_task_testing::{ingress, tls_secret};
 use serde_json::{Value, json};
+
+use crate::host;
 
 /// A switch that may have existed.
 pub const SWITCH: &str = "0mvd0c9f1-abcde";
+
+/// The names of [`foreign`] objects, and of a route that nobody has.
+pub const FOREIGN: [&str; 4] = ["admin", "admin-tls", "database", "invented"];
+
+/// What is no switch's business in the active environment's namespace: an unlabelled route, its Secret, and an Opaque Secret
+/// that no route names.
+pub fn foreign(project: &str) -> [Value; 3] {
+    let mut admin = ingress("admin", &host(project, "admin"), "web", Some("admin-tls"));
+    admin["metadata"]["labels"] = json!({});
+    let mut database = tls_secret("database", "a password");
+    database["type"] = "Opaque".into();
+    [admin, tls_secret("admin-tls", "the admin's"), database]
+}
+
+/// The order to copy those Secrets, as the books of earlier versions gave it.
+pub fn foreign_secrets() -> Value {
+    let secret = |name: &str| json!({ "home": "active", "name": name, "way": "copy" });
+    json!([secret("database"), secret("admin-tls")])
+}
 
 /// The head of an unfinished switch whose routes are all offline.
 pub fn head(standby: &str, active: &str, routes: usize) -> Value {

@@ -8,7 +8,7 @@ use lagoon_task_testing::{Request, ingress, tls_secret};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Replica, Turn, USER, ask, client_of, conditions, last_words};
-use switch_testing::forged::{self, SWITCH, book, entry, head, journal};
+use switch_testing::forged::{self, FOREIGN, SWITCH, book, entry, foreign, foreign_secrets, head, journal};
 use switch_testing::{INGRESSES, SECRETS, Shop, host};
 
 /// A site whose owner means no good.
@@ -115,17 +115,13 @@ async fn kept_secret_with_odd_metadata_ends_one_switch_and_not_the_controller() 
 async fn forge_orders(turn: &Turn, project: &str, gaps: usize) -> Tenant {
     let tenant = Tenant::new(turn, project).await;
     let shop = &tenant.shop;
-    let mut admin = ingress("admin", &host(project, "admin"), "web", Some("admin-tls"));
-    admin["metadata"]["labels"] = json!({});
-    let mut database = tls_secret("database", "a password");
-    database["type"] = "Opaque".into();
-    shop.add(&shop.active, vec![admin.clone(), tls_secret("admin-tls", "the admin's"), database]).await;
-    let secret = |name: &str| json!({ "home": "active", "name": name, "way": "copy" });
-    let secrets = json!([secret("database"), secret("admin-tls")]);
+    let foreign = foreign(project);
+    let admin = foreign[0].clone();
+    shop.add(&shop.active, foreign.into()).await;
     let invented = ingress("invented", &host(project, "invented"), "web", Some("database"));
     let mut routes = vec![entry("active", &invented), entry("standby", &invented), entry("active", &admin)];
     routes[0]["secrets"] = json!(["database"]);
-    tenant.write(journal(&head(&shop.standby, &shop.active, gaps), &book(&routes, &secrets))).await;
+    tenant.write(journal(&head(&shop.standby, &shop.active, gaps), &book(&routes, &foreign_secrets()))).await;
     tenant
 }
 
@@ -134,12 +130,11 @@ async fn assert_untouched(turn: &Turn, tenant: &Tenant) {
     let shop = &tenant.shop;
     for namespace in [&shop.standby, &shop.active] {
         let seen = requests(turn, namespace).await;
-        let foreign = ["admin", "admin-tls", "database", "invented"];
-        let touched: Vec<&Request> = seen.iter().filter(|request| foreign.contains(&request.name.as_str())).collect();
+        let touched: Vec<&Request> = seen.iter().filter(|request| FOREIGN.contains(&request.name.as_str())).collect();
         assert!(touched.is_empty(), "{touched:#?}");
         let mut names = shop.names(namespace, INGRESSES).await;
         names.extend(shop.names(namespace, SECRETS).await);
-        let is_foreign_here = |name: &String| foreign.contains(&name.as_str());
+        let is_foreign_here = |name: &String| FOREIGN.contains(&name.as_str());
         let expected: &[&str] = if *namespace == shop.active { &["admin", "admin-tls", "database"] } else { &[] };
         let found: Vec<String> = names.into_iter().filter(is_foreign_here).collect();
         assert_eq!(found, expected, "{namespace}");

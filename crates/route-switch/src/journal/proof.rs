@@ -1,10 +1,12 @@
 //! What shows that a switch has deleted a route, where the journal lies in a namespace that others write in too.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{Context, SHA256};
 
-use crate::journal::entries::{Head, RouteEntry};
+use crate::journal::entries::{Book, Head, RouteEntry};
 
 /// The digest of a route as a switch may recreate it: of the switch, its namespaces, the route and its manifest.
 ///
@@ -20,4 +22,10 @@ pub(crate) fn digest(head: &Head, route: &RouteEntry) -> String {
         digest.update(part.as_bytes());
     }
     STANDARD.encode(digest.finish())
+}
+
+/// The digests of the routes in these places of a book that its run may recreate without a doubt.
+pub(crate) fn digests(head: &Head, book: &Book, places: &BTreeSet<usize>) -> BTreeSet<String> {
+    let routes = places.iter().filter_map(|place| book.routes.get(*place));
+    routes.filter(|route| !route.is_unproven).map(|route| digest(head, route)).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::CONCURRENT_GAPS;
-use crate::journal::{Journal, JournalError, digest};
+use crate::journal::{Journal, JournalError, digests};
 use crate::moves::Moves;
 use crate::mutants::{Mutant, is_planted};
 
@@ -70,11 +70,7 @@ impl Moves<'_> {
         gaps: &BTreeSet<usize>,
     ) -> Result<(), JournalError> {
         let Some(lock) = self.lock.as_ref().filter(|_| !journal.is_ours()) else { return Ok(()) };
-        let digests = {
-            let book = self.book();
-            let routes = gaps.iter().filter_map(|number| book.routes.get(*number));
-            routes.filter(|route| !route.is_unproven).map(|route| digest(&journal.head, route)).collect()
-        };
+        let digests = digests(&journal.head, &self.book(), gaps);
         Ok(lock.record_offline(digests).await?)
     }
 }
