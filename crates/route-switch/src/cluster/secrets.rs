@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join;
+use futures::future::{try_join, try_join_all};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1;
 use kube::api::ApiResource;
@@ -94,13 +94,13 @@ impl Looking<'_> {
             ("Gateway", gateways),
             ("Certificate", certificates),
         ];
-        let mut found = SecretUsers::new();
         let is_asked = |kind: &str| match kind {
             "Gateway" => groups.contains(GATEWAY_API),
             "Certificate" => certificates_too && groups.contains(CERT_MANAGER),
             _ => true,
         };
-        for (kind, objects) in kinds.into_iter().filter(|(kind, _)| is_asked(kind)) {
+        // At once, as each list may wait for a server's cache to catch up, up to 100 ms.
+        let lists = kinds.into_iter().filter(|(kind, _)| is_asked(kind)).map(|(kind, objects)| async move {
             let listed = objects.list(|object| {
                 let mut users = SecretUsers::new();
                 if kind != "Pod" || users::is_running(&object) {
@@ -108,9 +108,11 @@ impl Looking<'_> {
                 }
                 users
             });
-            for (secret, users) in allowed(none_of_unknown(listed.await))?.into_iter().flatten().flatten() {
-                found.entry(secret).or_default().extend(users);
-            }
+            allowed(none_of_unknown(listed.await))
+        });
+        let mut found = SecretUsers::new();
+        for (secret, users) in try_join_all(lists).await?.into_iter().flatten().flatten().flatten() {
+            found.entry(secret).or_default().extend(users);
         }
         Ok(found)
     }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError};
 
+use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
@@ -18,9 +19,10 @@ use crate::mutants::{Mutant, is_planted};
 use crate::plan::manifest::{
     at_home, copied, is_key_pair, kept_aside, kept_name, returned, same_content, under_its_own_name,
 };
+use crate::plan::observed::SecretUsers;
 use crate::route::Route;
 use crate::side::{Side, Sides};
-use lagoon_task::cluster::{Cause, Metadata, Objects};
+use lagoon_task::cluster::{Cause, ClusterError, Metadata, Objects};
 
 /// What this run knows of a Secret that it has copied.
 #[derive(Debug, Clone)]
@@ -207,26 +209,29 @@ impl<'a> Moves<'a> {
                 self.delete_certificate(entry, entry.home).await?;
             }
         }
-        for home in Side::BOTH {
-            let mut originals: Vec<SecretEntry> =
-                originals.iter().filter(|entry| entry.home == home).cloned().collect();
-            if originals.is_empty() {
-                continue;
+        let (standby, active) =
+            try_join(self.users(Side::Standby, &originals), self.users(Side::Active, &originals)).await?;
+        let users = Sides { standby, active };
+        let unused = originals.into_iter().filter(|entry| {
+            let users = users.of(entry.home).get(&entry.name).filter(|_| !is_planted(Mutant::SecretUsersNotAsked));
+            let other = users.and_then(|users| users.first().cloned());
+            let user = route_using(entry.home, &entry.name).or(other);
+            if let Some(user) = &user {
+                self.say_both_stay(&entry.name, &self.secrets(entry.home), &format!("{user} uses it there"));
             }
-            let users = self.looking.secret_users(home, &self.groups, true).await?;
-            originals.retain(|entry| {
-                let users = users.get(&entry.name).filter(|_| !is_planted(Mutant::SecretUsersNotAsked));
-                let other = users.and_then(|users| users.first().cloned());
-                let user = route_using(home, &entry.name).or(other);
-                if let Some(user) = &user {
-                    self.say_both_stay(&entry.name, &self.secrets(home), &format!("{user} uses it there"));
-                }
-                user.is_none()
-            });
-            let deletes = stream::iter(originals).map(|entry| async move { self.delete_original(&entry).await });
-            deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await?;
+            user.is_none()
+        });
+        let deletes = stream::iter(unused).map(|entry| async move { self.delete_original(&entry).await });
+        deletes.buffer_unordered(CONCURRENT).try_collect::<Vec<()>>().await.map(drop)
+    }
+
+    /// Who still uses the Secrets of a home, if any of these is from there.
+    async fn users(&self, home: Side, originals: &[SecretEntry]) -> Result<SecretUsers, ClusterError> {
+        if originals.iter().any(|entry| entry.home == home) {
+            self.looking.secret_users(home, &self.groups, true).await
+        } else {
+            Ok(SecretUsers::new())
         }
-        Ok(())
     }
 
     /// Deletes a Secret from its home after its copy has been read and compared.
