@@ -74,7 +74,7 @@ impl RouteEngine {
             Namespace { name: &request.active_namespace, labels: active.as_ref().map(|facts| &facts.labels) },
             self.any_type,
         );
-        check.map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })?;
+        check.map_err(|no_pair| SwitchFailed::for_good(no_pair.to_string()))?;
         Ok(Sides { standby: standby.unwrap_or_default(), active: active.unwrap_or_default() })
     }
 
@@ -102,7 +102,12 @@ impl Engine for RouteEngine {
 
 impl From<SwitchError> for SwitchFailed {
     fn from(error: SwitchError) -> Self {
-        Self { sentence: error.to_string(), try_again: error.may_pass() }
+        Self {
+            try_again: error.may_pass(),
+            hosts_offline: error.hosts_offline(),
+            unreadable: error.unreadable_journal().cloned(),
+            ..Self::for_good(error.to_string())
+        }
     }
 }
 

@@ -13,11 +13,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::attempt::{Panicked, contained};
+use crate::count::set;
 use crate::decision::LONGEST_WAIT;
 use crate::engine::Engine;
 use crate::finished::Finished;
 use crate::identity::Identity;
-use crate::metrics::set;
 use crate::orphans;
 use crate::prune::prune;
 use crate::queue::{Attempt, End, Kind, Limits, Queue};
@@ -126,7 +126,7 @@ async fn sleep_until(time: Option<Instant>) {
 /// Looks for interrupted switches again and again.
 async fn search<E: Engine>(context: Arc<Context<E>>, found: mpsc::Sender<Vec<Identity>>) {
     let mut search = orphans::Search::default();
-    while found.send(search.find(context.objects.cluster(), &context.journals).await).await.is_ok() {
+    while found.send(search.find(&context).await).await.is_ok() {
         tokio::time::sleep(SEARCH_EVERY).await;
     }
 }
