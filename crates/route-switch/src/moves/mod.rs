@@ -23,7 +23,7 @@ use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use crate::lock::Lock;
-use crate::mutants::{Mutant, is_planted};
+use crate::mutants::{Mutant, is_planted, panic_if_planted};
 use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
@@ -236,6 +236,7 @@ impl<'a> Moves<'a> {
             progress.failed.store(true, Ordering::Relaxed);
             return Err(error);
         }
+        panic_if_planted();
         let (done, total) = (progress.done.fetch_add(1, Ordering::Relaxed) + 1, progress.total);
         let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
         let (from, to) = (self.names().of(side.other()), self.names().of(side));
