@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests; helpers are not seen as such")]
 
 mod controller;
+mod controller_alerts;
 mod controller_bench;
 mod controller_health;
 mod controller_interrupted;
