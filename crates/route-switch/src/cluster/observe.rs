@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
 use crate::cluster::{ensure, owners};
-use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights};
+use crate::plan::observed::{Certificate, Grant, Missing, Namespace, Observed, Rights};
 use crate::plan::users;
 use crate::route::{BesideKind, Route, RouteKind};
 use crate::side::{Side, Sides};
@@ -82,18 +82,24 @@ impl<'a> Looking<'a> {
         Ok(groups.groups.into_iter().map(|group| group.name).collect())
     }
 
+    /// What is seen on the side of the standby environment alone, where the other one cannot be looked at: its routes.
+    pub(crate) async fn own_side(&self) -> Result<Observed, ClusterError> {
+        let groups = self.groups().await?;
+        let mut observed = Observed::default();
+        self.all_routes(Side::Standby, &groups, &mut observed.sides.standby).await?;
+        Ok(observed)
+    }
+
     /// Whether the active environment's namespace is not there.
-    pub(crate) async fn missing(&self) -> Result<Option<&'static str>, ClusterError> {
+    pub(crate) async fn missing(&self) -> Result<Option<Missing>, ClusterError> {
         let name = &self.names.active;
         let api: kube::Api<v1::Namespace> = kube::Api::all(self.cluster.client());
         let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", name), cause };
         match self.cluster.call(error, api.get_opt(name)).await {
-            Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => Ok(Some("it is being deleted")),
+            Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => Ok(Some(Missing::Deleted)),
             Ok(Some(_)) => Ok(None),
-            Ok(None) => Ok(Some("there is no namespace of that name")),
-            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
-                Ok(Some("there is no namespace of that name, or the deployer has no rights in it"))
-            }
+            Ok(None) => Ok(Some(Missing::Absent)),
+            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Ok(Some(Missing::Hidden)),
             Err(error) => Err(error),
         }
     }

@@ -261,6 +261,12 @@ impl Head {
         Sides { standby: &self.standby_namespace, active: &self.active_namespace }
     }
 
+    /// Whether it is that of a switch of these namespaces, in this direction.
+    #[must_use]
+    pub fn is_of(&self, names: &Sides<String>) -> bool {
+        self.standby_namespace == names.standby && self.active_namespace == names.active
+    }
+
     /// Whether an interrupted switch with this head can be resumed with `other` without a write: parts aside.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         (self.version, &self.holder, &self.gaps) == (other.version, &other.holder, &other.gaps)

@@ -19,7 +19,7 @@ pub use findings::{Plan, Problem};
 use crate::journal::{Book, RouteEntry};
 use crate::route::{Beside, BesideKind, Route, Sighting};
 use crate::side::Side;
-use observed::{Namespace, Observed};
+use observed::{Missing, Namespace, Observed};
 
 /// Plans what is still to do, or tells all that is in its way. `begun` is what an interrupted run of this switch has done:
 /// its entries stay in the book.
@@ -59,12 +59,19 @@ pub fn plan(observed: &Observed, begun: Option<Book>) -> Result<Plan, Vec<Proble
 }
 
 /// A namespace that is not there, for this reason.
-pub(crate) fn no_namespace(name: &str, reason: &str) -> Problem {
-    Problem::new(
-        format!("Namespace \"{name}\""),
-        reason,
-        "Check in Lagoon that both environments are deployed, then switch again",
-    )
+pub(crate) fn no_namespace(name: &str, missing: Missing) -> Problem {
+    let deploy = "Check in Lagoon that both environments are deployed, then switch again";
+    let (problem, remedy) = match missing {
+        Missing::Absent => ("there is no namespace of that name", deploy),
+        Missing::Deleted => ("it is being deleted", deploy),
+        Missing::Hidden => (
+            "there is no namespace of that name, or the deployer has no rights in it",
+            "Lagoon gives these rights for the time of a switch and takes them away when one ends. Look in Lagoon which of \
+             the two environments is active: if the switch is done, by another run, there is nothing left to do. If not, \
+             check that both environments are deployed, then run the task again",
+        ),
+    };
+    Problem::new(format!("Namespace \"{name}\""), problem, remedy)
 }
 
 /// A build of Lagoon creates and deletes the routes of its environment. A switch that has begun is ended all the same: its
