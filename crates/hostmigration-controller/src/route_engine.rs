@@ -37,15 +37,10 @@ impl RouteEngine {
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
         let switch = Box::pin(Switch::take(&cluster, &listener, names, holder, authority)).await;
-        let switch = switch.map_err(|error| {
-            // No run waits for another one: who asked learns at once who is at it. One that has moved routes must end.
-            let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
-            let failed = SwitchFailed::from(error);
-            SwitchFailed { try_again: failed.try_again && !is_final, ..failed }
-        })?;
+        let switch = switch.map_err(|error| failed(request, error))?;
         let switched = Self::carry_out(&switch, request).await;
         switch.release().await;
-        Ok(switched?)
+        switched.map_err(|error| failed(request, error))
     }
 
     async fn carry_out<'a>(switch: &'a Switch<'a>, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchError> {
@@ -82,6 +77,14 @@ impl RouteEngine {
         let uids = Sides { standby: pair.standby.uid.clone(), active: pair.active.uid.clone() };
         Authority::Controller { namespace: self.namespace.clone(), uids }
     }
+}
+
+/// No run waits for another one, whether that holds the lock or only a journal says so: who asked learns at once who is at
+/// it. One that has moved routes must end.
+fn failed(request: &SwitchRequest, error: SwitchError) -> SwitchFailed {
+    let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
+    let failed = SwitchFailed::from(error);
+    SwitchFailed { try_again: failed.try_again && !is_final, ..failed }
 }
 
 fn names(request: &SwitchRequest) -> Sides<String> {
