@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
 use crate::cluster::{ensure, owners};
+use crate::json::{at, text_at};
 use crate::plan::observed::{Certificate, Grant, Missing, Namespace, Observed, Rights};
 use crate::plan::users;
 use crate::route::{BesideKind, Route, RouteKind};
@@ -167,8 +168,8 @@ impl<'a> Looking<'a> {
         }
         let slices = self.cluster.objects(&ApiResource::erase::<EndpointSlice>(&()), self.names.of(side));
         let listed = slices.list(|slice| {
-            let ready = slice["endpoints"]
-                .as_array()
+            let endpoints = slice.get("endpoints").and_then(Value::as_array);
+            let ready = endpoints
                 .into_iter()
                 .flatten()
                 .any(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true));
@@ -304,18 +305,18 @@ impl<'a> Looking<'a> {
                 Err(_) => Err(error(Cause::NotUnderstood)),
             }
         };
-        Ok(Rights::of(&ensure::ask(ask).await?["status"]))
+        Ok(Rights::of(ensure::ask(ask).await?.get("status").unwrap_or(&Value::Null)))
     }
 }
 
 fn grant(object: &Value) -> Grant {
-    let entries = |field: &str| object["spec"][field].as_array().cloned().unwrap_or_default();
-    let from = entries("from").into_iter().filter(|entry| entry["kind"] == "HTTPRoute");
-    let to = entries("to").into_iter().filter(|entry| entry["kind"] == "Service");
+    let entries = |field: &str| at(object, &["spec", field]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let from = entries("from").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("HTTPRoute"));
+    let to = entries("to").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("Service"));
     Grant {
         namespace: object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        from: from.filter_map(|entry| entry["namespace"].as_str().map(str::to_owned)).collect(),
-        services: to.map(|entry| entry["name"].as_str().map(str::to_owned)).collect(),
+        from: from.filter_map(|entry| text_at(&entry, &["namespace"]).map(str::to_owned)).collect(),
+        services: to.map(|entry| text_at(&entry, &["name"]).map(str::to_owned)).collect(),
     }
 }
 
