@@ -10,6 +10,7 @@ mod controller_interrupted;
 mod controller_lease;
 mod controller_queue;
 mod controller_rights;
+mod controller_sizes;
 mod deploy_policies;
 mod deploy_roles;
 mod hostile;

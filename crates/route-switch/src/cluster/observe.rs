@@ -10,13 +10,19 @@ use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
+use crate::cluster::room::Room;
 use crate::cluster::{ensure, owners};
 use crate::json::{at, text_at};
+use crate::plan::LARGEST_ROUTE;
 use crate::plan::observed::{Certificate, Grant, Missing, Namespace, Observed, Rights};
 use crate::plan::users;
 use crate::route::{BesideKind, Route, RouteKind};
 use crate::side::{Side, Sides};
-use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, Listed, Metadata, ObjectName, Objects};
+
+/// Bytes of a route that is read, at most, as the API server sends it: with the record of who has set which field, which can
+/// be as large as the rest.
+const LARGEST_LISTED: usize = 2 * LARGEST_ROUTE;
 
 /// Both namespaces, and how to get at them.
 #[derive(Clone, Copy)]
@@ -55,7 +61,12 @@ impl<'a> Looking<'a> {
     ) -> Result<Vec<Route>, ClusterError> {
         let namespace = self.names.of(side);
         let objects = self.cluster.objects(&kind.resource(), namespace);
-        objects.list(|object| read(kind, &object, namespace)).await
+        let room = Room::default();
+        let take = |listed| match listed {
+            Listed::Whole(object) => room.trim(read(kind, &object, namespace)),
+            Listed::TooLarge(metadata) => Route::too_large(kind, metadata),
+        };
+        objects.list_up_to(LARGEST_LISTED, take).await
     }
 
     /// Looks for the routes of all kinds that the cluster has. Many clusters have the Gateway API and give the deployer no

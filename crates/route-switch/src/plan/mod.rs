@@ -16,10 +16,13 @@ use serde_json::value::RawValue;
 pub(crate) use findings::{Findings, same_name, subject};
 pub use findings::{Plan, Problem};
 
-use crate::journal::{Book, RouteEntry};
+use crate::journal::{BOOK_LIMIT, Book, RouteEntry};
 use crate::route::{Beside, BesideKind, Route, Sighting};
 use crate::side::Side;
 use observed::{Missing, Namespace, Observed};
+
+/// Bytes of a route that is moved, at most: 256 KiB, as much as all the annotations that an object may have.
+pub(crate) const LARGEST_ROUTE: usize = 256 * 1024;
 
 /// Plans what is still to do, or tells all that is in its way. `begun` is what an interrupted run of this switch has done:
 /// its entries stay in the book.
@@ -134,6 +137,18 @@ impl Checking<'_> {
 
     fn check_itself(&self, findings: &mut Findings) {
         let metadata = &self.route.metadata;
+        if self.route.is_too_large() {
+            findings.problem(
+                self.subject(),
+                format!(
+                    "it is too large to be moved, or to tell what it needs: a route may have {} KiB, and all of an environment \
+                     together {} MiB",
+                    LARGEST_ROUTE / 1024,
+                    BOOK_LIMIT / 1024 / 1024
+                ),
+                "Remove what makes it large, such as annotations or rules, then switch again",
+            );
+        }
         if metadata.deletion_timestamp.is_some() {
             findings.problem(
                 self.subject(),
