@@ -1,9 +1,13 @@
 //! What the documents quote is what the programs say.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use hostmigration_controller::exposition::Format;
+use hostmigration_controller::metrics::Metrics;
 
 /// All sources as one text, with string literals that go over several lines joined.
 fn sources(folder: &Path) -> String {
@@ -61,6 +65,39 @@ fn links_between_documents_lead_somewhere() {
         }
     }
     assert!(links > 5, "{links} links");
+}
+
+/// The rows of the table with the alerts, as cells.
+fn alerts() -> Vec<Vec<&'static str>> {
+    let (_, section) = include_str!("../docs/install.md").split_once("### Worth an alert").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.skip(2).map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_alert_asks_for_metrics_of_the_controller_and_names_a_test_of_its_own() {
+    let exposed = Metrics::new().text(Format::Prometheus).unwrap();
+    let exposed: BTreeSet<&str> = exposed.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    let (mut names, mut tests) = (BTreeSet::new(), BTreeSet::new());
+    let alerts = alerts();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    for row in &alerts {
+        let [name, condition, _, _, _, test] = row[..] else { panic!("{row:?}") };
+        let words = condition.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        let metrics: Vec<&str> = words.filter(|word| word.starts_with("hostmigration_controller_")).collect();
+        assert!(!metrics.is_empty(), "{condition}");
+        assert!(metrics.iter().all(|metric| exposed.contains(metric)), "{metrics:?}");
+        let (file, function) = test.trim_matches('`').split_once("::").unwrap();
+        let suite = Path::new("crates/hostmigration-controller/tests/suite").join(file).with_extension("rs");
+        let source = fs::read_to_string(suite).unwrap();
+        assert!(source.contains(&format!("#[tokio::test]\nasync fn {function}(")), "{test}");
+        // What the test sees is what the condition asks for.
+        let (_, body) = source.split_once(&format!("async fn {function}(")).unwrap();
+        let body = body.split("#[tokio::test]").next().unwrap();
+        let sees = |metric: &&str| body.contains(metric.trim_start_matches("hostmigration_controller_"));
+        assert!(metrics.iter().all(sees), "{test} looks at other metrics than {metrics:?}");
+        assert!(names.insert(name) && tests.insert(test), "twice: {row:?}");
+    }
 }
 
 /// Lines that make something public, without an example in the docstring above them.

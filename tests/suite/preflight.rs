@@ -186,8 +186,10 @@ async fn a_destination_that_is_not_there_or_where_the_deployer_has_no_rights_is_
     let shop = Shop::with_routes(control_plane().await, "no-binding").await;
     let reason = |namespace: &str| {
         format!(
-            "- Namespace \"{namespace}\": there is no namespace of that name, or the deployer has no rights in it. Check in \
-             Lagoon that both environments are deployed, then switch again."
+            "- Namespace \"{namespace}\": there is no namespace of that name, or the deployer has no rights in it. Lagoon gives \
+             these rights for the time of a switch and takes them away when one ends. Look in Lagoon which of the two \
+             environments is active: if the switch is done, by another run, there is nothing left to do. If not, check that \
+             both environments are deployed, then run the task again."
         )
     };
     shop.site.launcher.forbid_switch(&shop.site.standby, &shop.site.active).await.unwrap();

@@ -1,5 +1,6 @@
 //! What the controller asks of the switch engine.
 
+use lagoon_task::ObjectName;
 use lagoon_task::output::Output;
 
 /// One switch, as a `HostMigration` asks for it.
@@ -37,6 +38,18 @@ pub struct SwitchFailed {
     pub sentence: String,
     /// Whether it has not ended yet: asked again, the engine goes on where it stopped.
     pub try_again: bool,
+    /// How many hosts are offline now; `None` if that is not known.
+    pub hosts_offline: Option<usize>,
+    /// The journal that cannot be read, if that is why.
+    pub unreadable: Option<ObjectName>,
+}
+
+impl SwitchFailed {
+    /// One that has ended, and has changed nothing.
+    #[must_use]
+    pub fn for_good(sentence: String) -> Self {
+        Self { sentence, try_again: false, hosts_offline: None, unreadable: None }
+    }
 }
 
 /// Carries out switches.

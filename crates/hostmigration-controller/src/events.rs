@@ -13,7 +13,9 @@ use kube::{Resource, ResourceExt};
 use crate::patch::Ending;
 use crate::text::cut;
 use hostmigration::{HostMigration, Progress};
+use k8s_openapi::api::core::v1::ObjectReference;
 use lagoon_task::cluster::{Cause, Cluster};
+use route_switch::journal::Shelf;
 
 /// Longest note that Kubernetes takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
@@ -71,16 +73,31 @@ impl Events {
         self.publish(&self.recorder, object, event(Reason::Progress(ending.progress()), ending.text())).await;
     }
 
+    /// A journal cannot be read. It may be nobody's any more, so this is about the `ConfigMap`.
+    pub async fn unreadable(&self, journal: &Shelf, note: &str) {
+        let journal = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            namespace: Some(journal.namespace.clone()),
+            name: Some(journal.name.clone()),
+            ..ObjectReference::default()
+        };
+        self.publish_about(&self.recorder, &journal, event(Reason::Unreadable, note)).await;
+    }
+
     async fn publish(&self, recorder: &Recorder, object: &HostMigration, event: Event) {
-        let reference = object.object_ref(&());
-        let published = tokio::time::timeout(DEADLINE, recorder.publish(&event, &reference)).await;
+        self.publish_about(recorder, &object.object_ref(&()), event).await;
+    }
+
+    async fn publish_about(&self, recorder: &Recorder, object: &ObjectReference, event: Event) {
+        let published = tokio::time::timeout(DEADLINE, recorder.publish(&event, object)).await;
         let cause = match published {
             Ok(Ok(())) => return,
             Ok(Err(error)) => Cause::from(&error),
             Err(_) => Cause::Deadline(DEADLINE),
         };
-        let (namespace, hostmigration) = (object.namespace(), object.name_any());
-        tracing::warn!(namespace, hostmigration, "The Event {} could not be written: {cause}.", event.reason);
+        let (namespace, object) = (object.namespace.as_deref(), object.name.as_deref());
+        tracing::warn!(namespace, object, "The Event {} could not be written: {cause}.", event.reason);
     }
 }
 
@@ -93,6 +110,8 @@ enum Reason {
     NotStarted,
     /// Routes have or may have moved. No condition says so either.
     NotEnded,
+    /// A journal cannot be read.
+    Unreadable,
 }
 
 fn event(reason: Reason, note: &str) -> Event {
@@ -102,6 +121,7 @@ fn event(reason: Reason, note: &str) -> Event {
         Reason::Progress(Progress::Failed) => (EventType::Warning, "Failed"),
         Reason::NotStarted => (EventType::Warning, "NotStarted"),
         Reason::NotEnded => (EventType::Warning, "NotEnded"),
+        Reason::Unreadable => (EventType::Warning, "Unreadable"),
     };
     let note = Some(cut(note, LONGEST_NOTE).to_owned());
     Event { type_, reason: reason.to_owned(), note, action: "Switch".to_owned(), secondary: None }

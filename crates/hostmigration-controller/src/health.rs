@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::metrics::{Metrics, set};
+use crate::count::set;
+use crate::metrics::Metrics;
 
 /// A watch of which nothing was heard for this long counts as broken. It is checked once a minute.
 const STALE: Duration = Duration::from_mins(5);

@@ -4,16 +4,11 @@
 use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::ListParams;
-use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use kube::api::{ApiResource, ListParams};
 
-use lagoon_task::cluster::{Cluster, ClusterError};
+use lagoon_task::cluster::{Cluster, ClusterError, Metadata, Objects};
 use route_switch::journal::{self, Head, JournalError, NAME, PAIR, Shelf};
 use route_switch::labels::{JOURNAL, PART, ROLE};
-
-/// Journals in one answer of the list.
-const PAGE: u32 = 100;
 
 /// The journals of all sites.
 pub struct Journals {
@@ -32,10 +27,13 @@ impl Journals {
     /// The heads of the journals of switches that a site's namespace takes part in, as far as they are the controller's, and
     /// of the one that lies in that namespace.
     pub async fn of(&self, site: &str) -> Result<Vec<Head>, JournalError> {
-        let own = self.list(&Api::namespaced(self.cluster.client(), &self.namespace), &self.namespace).await?;
-        let ours = own.iter().filter(|journal| pair(journal).any(|namespace| namespace == site));
+        let is_of_site = |journal: Metadata| {
+            let is_of_site = pair(&journal).any(|namespace| namespace == site);
+            self.shelf(&journal).filter(|_| is_of_site)
+        };
+        let own = self.list(&self.cluster.objects(&config_maps(), &self.namespace), is_of_site).await?;
         let mut heads = Vec::new();
-        for shelf in ours.filter_map(|journal| self.shelf(journal)).chain([Shelf::of_a_site(site)]) {
+        for shelf in own.into_iter().flatten().chain([Shelf::of_a_site(site)]) {
             heads.extend(journal::find(&self.cluster, &shelf).await?.map(|journal| journal.head));
         }
         Ok(heads)
@@ -43,38 +41,30 @@ impl Journals {
 
     /// Where all journals lie, and their resource versions.
     pub async fn all(&self) -> Result<HashMap<Shelf, String>, ClusterError> {
-        let listed = self.list(&Api::all(self.cluster.client()), "").await?;
-        let found = listed.iter().filter_map(|journal| Some((self.shelf(journal)?, journal.resource_version()?)));
-        Ok(found.collect())
+        let found = |journal: Metadata| self.shelf(&journal).map(|shelf| (shelf, journal.resource_version));
+        let found = self.list(&self.cluster.objects_everywhere(&config_maps()), found).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Where a journal lies; `None` for what is none though it says so.
-    fn shelf(&self, journal: &Listed) -> Option<Shelf> {
-        let (namespace, name) = (journal.namespace()?, journal.name_any());
+    fn shelf(&self, journal: &Metadata) -> Option<Shelf> {
+        let (namespace, name) = (journal.namespace.clone(), journal.name.clone());
         let is_ours = namespace == self.namespace;
         (is_ours || name == NAME).then_some(Shelf { namespace, name, is_ours })
     }
 
-    /// Their metadata; the further parts of each are left out.
-    async fn list(&self, api: &Api<ConfigMap>, namespace: &str) -> Result<Vec<Listed>, ClusterError> {
-        let mut page = ListParams::default().labels(&format!("{ROLE}={JOURNAL},!{PART}")).limit(PAGE);
-        let mut all = Vec::new();
-        loop {
-            let error =
-                |cause| ClusterError::List { kind: "ConfigMap".to_owned(), namespace: namespace.to_owned(), cause };
-            let listed = self.cluster.call(error, api.list_metadata(&page)).await?;
-            all.extend(listed.items);
-            match listed.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => return Ok(all),
-            }
-        }
+    /// What `take` makes of the metadata of each; the further parts of each are left out.
+    async fn list<T>(&self, objects: &Objects<'_>, take: impl Fn(Metadata) -> T) -> Result<Vec<T>, ClusterError> {
+        let journals = ListParams::default().labels(&format!("{ROLE}={JOURNAL},!{PART}"));
+        objects.list_metadata_where(&journals, take).await
     }
 }
 
-type Listed = PartialObjectMeta<ConfigMap>;
+fn config_maps() -> ApiResource {
+    ApiResource::erase::<ConfigMap>(&())
+}
 
 /// The two namespaces of a journal's switch.
-fn pair(journal: &Listed) -> impl Iterator<Item = &str> {
-    journal.annotations().get(PAIR).into_iter().flat_map(|pair| pair.split(' '))
+fn pair(journal: &Metadata) -> impl Iterator<Item = &str> {
+    journal.annotations.get(PAIR).into_iter().flat_map(|pair| pair.split(' '))
 }

@@ -7,6 +7,7 @@
 
 pub mod arguments;
 mod attempt;
+mod count;
 pub mod decision;
 pub mod election;
 pub mod engine;
@@ -36,6 +37,7 @@ mod runner;
 pub mod server;
 mod text;
 pub mod unfinished;
+pub mod unreadable;
 mod watch;
 pub mod watched;
 

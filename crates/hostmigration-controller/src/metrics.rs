@@ -9,6 +9,8 @@
 //! | `switches_under_way` | switches that the engine carries out at the moment |
 //! | `switches_blocked` | switches that could not start; they are tried again, and nothing has changed |
 //! | `switches_unended` | switches that have or may have moved routes and have not ended: hosts may be offline |
+//! | `hosts_offline` | hosts that these switches have left offline, as far as the last attempt of each has seen |
+//! | `journals_unreadable` | journals that cannot be read; the switches of their environments stop |
 //! | `switch_duration_seconds` | histogram: from the call of the engine to the end of the switch |
 //! | `queue_waiting` | objects that wait for their first attempt |
 //! | `queue_at_work` | attempts at work, by the label `group`: `first`, `slow` or `again` |
@@ -34,9 +36,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::count::set;
 use crate::exposition::{Format, as_plain_text};
 use crate::queue::Counts;
 use crate::unfinished::Unended;
+use crate::unreadable::Unreadable;
 
 /// The controller's metrics.
 pub struct Metrics {
@@ -54,6 +58,8 @@ pub struct Metrics {
     pub blocked: Unended,
     /// Switches that an attempt has left without an end, after routes have or may have moved.
     pub unended: Unended,
+    /// Journals that cannot be read.
+    pub unreadable: Unreadable,
     /// Seconds from the call of the engine to the end of the switch.
     pub duration: Histogram,
     waiting: Gauge,
@@ -92,6 +98,7 @@ impl Metrics {
             under_way: Gauge::default(),
             blocked: Unended::default(),
             unended: Unended::default(),
+            unreadable: Unreadable::default(),
             // From a tenth of a second to 102 seconds.
             duration: Histogram::new(exponential_buckets(0.1, 2.0, 11)),
             waiting: Gauge::default(),
@@ -127,6 +134,10 @@ impl Metrics {
         registry.register("switches_blocked", help, self.blocked.count.clone());
         let help = "Switches that have or may have moved routes and have not ended; hosts may be offline";
         registry.register("switches_unended", help, self.unended.count.clone());
+        let help = "Hosts that unended switches have left offline";
+        registry.register("hosts_offline", help, self.unended.hosts_offline.clone());
+        let help = "Journals that cannot be read; the switches of their environments stop";
+        registry.register("journals_unreadable", help, self.unreadable.count.clone());
         let help = "From the call of the engine to the end of the switch";
         registry.register_with_unit("switch_duration", help, Unit::Seconds, self.duration.clone());
     }
@@ -177,11 +188,6 @@ impl Metrics {
             Format::Prometheus => as_plain_text(&text),
         })
     }
-}
-
-/// Sets a gauge to a number of things.
-pub fn set(gauge: &Gauge, count: usize) {
-    gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 impl Default for Metrics {

@@ -1,13 +1,14 @@
 //! Reading and changing `HostMigration` objects.
 
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::decision::{BEGUN, MIGRATE};
 use crate::identity::Identity;
-use hostmigration::{HostMigration, KIND};
-use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName};
+use hostmigration::{HostMigration, HostMigrationSpec, KIND};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName, Objects};
 
 /// The `HostMigration` objects of all namespaces.
 #[derive(Clone)]
@@ -43,6 +44,18 @@ impl HostMigrations {
     #[must_use]
     pub fn all(&self) -> Api<DynamicObject> {
         Api::all_with(self.cluster.client(), &self.resource)
+    }
+
+    /// All of them, to be listed.
+    #[must_use]
+    pub fn everywhere(&self) -> Objects<'_> {
+        self.cluster.objects_everywhere(&self.resource)
+    }
+
+    /// Those of one namespace, to be listed.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Objects<'_> {
+        self.cluster.objects(&self.resource, namespace)
     }
 
     /// The object as it is now; `None` when it is gone, even if there is another of its name.
@@ -102,16 +115,40 @@ pub fn object_name(object: &HostMigration) -> ObjectName {
     ObjectName::new(KIND, object.namespace().unwrap_or_default(), object.name_any())
 }
 
+/// An object of a list. The API server's lists leave out its kind, which nothing here asks for.
+#[must_use]
+pub fn dynamic(object: Value) -> Option<DynamicObject> {
+    serde_json::from_value(object).ok()
+}
+
 /// The object as its type. One object that is odd must not hide all others, as it does when they are listed by their
 /// type; and a missing `spec`, which the definition allows, is an empty one.
 pub fn typed(object: &DynamicObject) -> Result<HostMigration, Malformed> {
     let name = || ObjectName::new(KIND, object.namespace().unwrap_or_default(), object.name_any());
     let malformed = |field| Malformed { object: name(), field };
     Ok(HostMigration {
-        metadata: object.metadata.clone(),
-        spec: part(object, "spec").map_err(malformed)?,
+        metadata: lean(&object.metadata),
+        spec: HostMigrationSpec { hosts: None, ..part(object, "spec").map_err(malformed)? },
         status: part(object, "status").map_err(malformed)?,
     })
+}
+
+/// The metadata without what nothing here asks for. Attempts keep their object while they take long, and a tenant can make
+/// it as large as the API server takes it.
+fn lean(metadata: &ObjectMeta) -> ObjectMeta {
+    let mut annotations = metadata.annotations.clone().unwrap_or_default();
+    annotations.retain(|name, _| [MIGRATE, BEGUN].contains(&name.as_str()));
+    ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        creation_timestamp: metadata.creation_timestamp.clone(),
+        deletion_timestamp: metadata.deletion_timestamp.clone(),
+        finalizers: metadata.finalizers.clone(),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    }
 }
 
 fn part<T: DeserializeOwned + Default>(object: &DynamicObject, field: &'static str) -> Result<T, &'static str> {

@@ -10,11 +10,10 @@ use futures::{StreamExt, stream};
 use crate::engine::{Engine, SwitchRequest};
 use crate::identity::Identity;
 use crate::interrupted::{OrphanError, is_orphan, orphan};
-use crate::journals::Journals;
 use crate::logs;
 use crate::reconcile::Context;
 use lagoon_task::cluster::Cluster;
-use route_switch::journal::{self, Head, JournalError, Shelf, State};
+use route_switch::journal::{self, Head, Shelf, State};
 
 /// Journals that are read at the same time.
 const CONCURRENT: usize = 8;
@@ -35,14 +34,16 @@ enum Found {
 
 impl Search {
     /// The objects that are gone and whose switches have not ended.
-    pub(super) async fn find(&mut self, cluster: &Cluster, journals: &Journals) -> Vec<Identity> {
-        let journals = match journals.all().await {
+    pub(super) async fn find<E>(&mut self, context: &Context<E>) -> Vec<Identity> {
+        let cluster = context.objects.cluster();
+        let journals = match context.journals.all().await {
             Ok(journals) => journals,
             Err(error) => {
                 tracing::warn!("Interrupted switches could not be looked for: {error}.");
                 return Vec::new();
             }
         };
+        context.metrics.unreadable.retain(&journals);
         self.ended.retain(|shelf, version| journals.get(shelf) == Some(version));
         let changed: Vec<_> = journals.into_iter().filter(|(shelf, _)| !self.ended.contains_key(shelf)).collect();
         let looks = stream::iter(changed).map(|(shelf, version)| look(cluster.clone(), shelf, version));
@@ -59,6 +60,8 @@ impl Search {
                         "Whether a switch was interrupted is not known: {error}."
                     );
                     if is_final(&error) {
+                        context.metrics.unreadable.found(&shelf, &version);
+                        context.events.unreadable(&shelf, &error.to_string()).await;
                         self.ended.insert(shelf, version);
                     }
                 }
@@ -70,7 +73,7 @@ impl Search {
 
 /// Whether the same journal gives the same error again.
 fn is_final(error: &OrphanError) -> bool {
-    matches!(error, OrphanError::Journal(JournalError::TooNew { .. } | JournalError::Damaged { .. }))
+    matches!(error, OrphanError::Journal(error) if error.unreadable().is_some())
 }
 
 /// Looks at a journal, of which this version was listed.
@@ -129,6 +132,7 @@ async fn carry_out<E: Engine>(context: &Context<E>, head: Head) -> bool {
             true
         }
         Err(failed) => {
+            context.note_failed(&namespace, &hostmigration, &failed);
             // One that was undone has ended too.
             let has_ended = matches!(orphan(context.objects.cluster(), &context.journals, &namespace).await, Ok(None));
             if !has_ended {

@@ -2,18 +2,15 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::api::{DeleteParams, Preconditions};
 
 use crate::identity::Identity;
-use crate::objects::typed;
+use crate::objects::{dynamic, typed};
 use crate::reconcile::Context;
 use crate::watched::is_finished;
 use hostmigration::{HostMigration, KIND};
 use lagoon_task::cluster::{Cause, ClusterError};
 use route_switch::journal::{JournalError, State};
-
-/// Objects in one answer.
-const PAGE: u32 = 50;
 
 /// A finished object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,19 +57,8 @@ async fn prune_one<E>(context: &Context<E>, namespace: &str, keep: usize) -> Res
 }
 
 async fn finished<E>(context: &Context<E>, namespace: &str) -> Result<Vec<Old>, ClusterError> {
-    let api = context.objects.of(namespace);
-    let mut all = Vec::new();
-    let mut page = ListParams::default().limit(PAGE);
-    loop {
-        let error = |cause| ClusterError::List { kind: KIND.to_owned(), namespace: namespace.to_owned(), cause };
-        let listed = context.objects.cluster().call(error, api.list(&page)).await?;
-        let objects = listed.items.iter().filter_map(|object| typed(object).ok());
-        all.extend(objects.filter(is_old).map(|object| old(&object)));
-        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(all),
-        }
-    }
+    let take = |object| typed(&dynamic(object)?).ok().filter(is_old).as_ref().map(old);
+    Ok(context.objects.in_namespace(namespace).list(take).await?.into_iter().flatten().collect())
 }
 
 fn is_old(object: &HostMigration) -> bool {

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use crate::decision::{self, Decision, decide};
-use crate::engine::{Engine, SwitchRequest};
+use crate::engine::{Engine, SwitchFailed, SwitchRequest};
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::journals::Journals;
@@ -200,6 +200,16 @@ impl<E: Engine> Context<E> {
         }
     }
 
+    /// What a failed attempt says beside its sentence.
+    pub(super) fn note_failed(&self, namespace: &str, name: &str, failed: &SwitchFailed) {
+        if let Some(journal) = &failed.unreadable {
+            self.metrics.unreadable.met(journal);
+        }
+        if let Some(hosts) = failed.hosts_offline.filter(|_| failed.try_again) {
+            self.metrics.unended.left_offline(namespace, name, hosts);
+        }
+    }
+
     /// The object's switch has ended, or there is none.
     pub(super) fn note_ended(&self, namespace: &str, name: &str) {
         self.metrics.blocked.ended(namespace, name);
@@ -222,6 +232,9 @@ impl<E: Engine> Context<E> {
         let under_way = UnderWay::new(&self.metrics.under_way);
         let switched = self.engine.switch(request.clone()).await;
         drop(under_way);
+        if let Err(failed) = &switched {
+            self.note_failed(&request.standby_namespace, &request.object_name, failed);
+        }
         let ending = match switched {
             Ok(switched) => Ending::Completed(switched),
             Err(failed) if failed.try_again => return Err(ReconcileError::NotEnded(failed.sentence)),

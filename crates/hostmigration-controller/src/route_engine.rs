@@ -37,15 +37,10 @@ impl RouteEngine {
             Holder { kind: KIND.to_owned(), name: request.object_name.clone(), uid: request.object_uid.clone() };
         let listener = Listener(request.output.clone());
         let switch = Box::pin(Switch::take(&cluster, &listener, names, holder, authority)).await;
-        let switch = switch.map_err(|error| {
-            // No run waits for another one: who asked learns at once who is at it. One that has moved routes must end.
-            let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
-            let failed = SwitchFailed::from(error);
-            SwitchFailed { try_again: failed.try_again && !is_final, ..failed }
-        })?;
+        let switch = switch.map_err(|error| failed(request, error))?;
         let switched = Self::carry_out(&switch, request).await;
         switch.release().await;
-        Ok(switched?)
+        switched.map_err(|error| failed(request, error))
     }
 
     async fn carry_out<'a>(switch: &'a Switch<'a>, request: &SwitchRequest) -> Result<SwitchedHosts, SwitchError> {
@@ -74,7 +69,7 @@ impl RouteEngine {
             Namespace { name: &request.active_namespace, labels: active.as_ref().map(|facts| &facts.labels) },
             self.any_type,
         );
-        check.map_err(|no_pair| SwitchFailed { sentence: no_pair.to_string(), try_again: false })?;
+        check.map_err(|no_pair| SwitchFailed::for_good(no_pair.to_string()))?;
         Ok(Sides { standby: standby.unwrap_or_default(), active: active.unwrap_or_default() })
     }
 
@@ -82,6 +77,14 @@ impl RouteEngine {
         let uids = Sides { standby: pair.standby.uid.clone(), active: pair.active.uid.clone() };
         Authority::Controller { namespace: self.namespace.clone(), uids }
     }
+}
+
+/// No run waits for another one, whether that holds the lock or only a journal says so: who asked learns at once who is at
+/// it. One that has moved routes must end.
+fn failed(request: &SwitchRequest, error: SwitchError) -> SwitchFailed {
+    let is_final = !request.is_begun && matches!(error, SwitchError::Lock(LockError::Held { .. }));
+    let failed = SwitchFailed::from(error);
+    SwitchFailed { try_again: failed.try_again && !is_final, ..failed }
 }
 
 fn names(request: &SwitchRequest) -> Sides<String> {
@@ -102,7 +105,12 @@ impl Engine for RouteEngine {
 
 impl From<SwitchError> for SwitchFailed {
     fn from(error: SwitchError) -> Self {
-        Self { sentence: error.to_string(), try_again: error.may_pass() }
+        Self {
+            try_again: error.may_pass(),
+            hosts_offline: error.hosts_offline(),
+            unreadable: error.unreadable_journal().cloned(),
+            ..Self::for_good(error.to_string())
+        }
     }
 }
 

@@ -1,29 +1,27 @@
 //! Makes the attempts that the queue hands out, and fills the queue from the watch.
 
 use std::collections::HashSet;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DynamicObject, ListParams};
-use kube::runtime::watcher::Event;
+use kube::api::ListParams;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::attempt::{Panicked, contained};
+use crate::count::set;
 use crate::decision::LONGEST_WAIT;
 use crate::engine::Engine;
 use crate::finished::Finished;
 use crate::identity::Identity;
-use crate::metrics::set;
 use crate::orphans;
 use crate::prune::prune;
 use crate::queue::{Attempt, End, Kind, Limits, Queue};
 use crate::reconcile::{Context, Reconciled, Unfinished, reconcile};
 use crate::server::Status;
-use crate::watch::Watch;
+use crate::watch::{Seen, Watch};
 use crate::watched::Watched;
 
 /// Between two looks for interrupted switches whose objects are gone.
@@ -61,8 +59,6 @@ struct Runner<E> {
     /// The chore that deletes finished objects.
     pruning: Option<AbortHandle>,
     finished: Finished,
-    /// Of the list that is being read: the objects that need an attempt, and the finished ones.
-    listed: (HashSet<Identity>, Finished),
     /// When the queue's time started.
     started: Instant,
 }
@@ -71,7 +67,7 @@ struct Runner<E> {
 /// all attempts stop where they are.
 pub(crate) async fn run<E: Engine>(context: Context<E>, status: Arc<Status>, settings: Settings) {
     let context = Arc::new(context);
-    let mut watch = Watch::new(context.objects.all());
+    let mut watch = Watch::new(context.objects.clone());
     let (found, mut orphans) = mpsc::channel(1);
     let mut runner = Runner {
         context: Arc::clone(&context),
@@ -81,7 +77,6 @@ pub(crate) async fn run<E: Engine>(context: Context<E>, status: Arc<Status>, set
         chores: JoinSet::new(),
         pruning: None,
         finished: Finished::default(),
-        listed: (HashSet::new(), Finished::default()),
         started: Instant::now(),
     };
     runner.chores.spawn(search(Arc::clone(&context), found));
@@ -100,7 +95,7 @@ pub(crate) async fn run<E: Engine>(context: Context<E>, status: Arc<Status>, set
         runner.note_counts();
         let wakes = runner.wakes();
         tokio::select! {
-            event = watch.next(&status.health) => runner.see(event),
+            seen = watch.next(&status.health) => runner.see(seen),
             Some(ended) = runner.attempts.join_next() => runner.end(ended.ok()),
             () = sleep_until(wakes), if is_searched && !is_stopping => {}
             Some(gone) = orphans.recv() => {
@@ -126,7 +121,7 @@ async fn sleep_until(time: Option<Instant>) {
 /// Looks for interrupted switches again and again.
 async fn search<E: Engine>(context: Arc<Context<E>>, found: mpsc::Sender<Vec<Identity>>) {
     let mut search = orphans::Search::default();
-    while found.send(search.find(context.objects.cluster(), &context.journals).await).await.is_ok() {
+    while found.send(search.find(&context).await).await.is_ok() {
         tokio::time::sleep(SEARCH_EVERY).await;
     }
 }
@@ -173,11 +168,6 @@ async fn confirm<E: Engine>(context: Arc<Context<E>>, status: Arc<Status>) {
     }
 }
 
-/// The object, if it can be read.
-fn understood(object: &DynamicObject) -> Option<(Identity, Watched)> {
-    Watched::of(object).inspect_err(|malformed| tracing::warn!("{malformed}")).ok()
-}
-
 impl<E: Engine> Runner<E> {
     fn now(&self) -> Duration {
         self.started.elapsed()
@@ -210,21 +200,10 @@ impl<E: Engine> Runner<E> {
         set(&metrics.finished, self.finished.len());
     }
 
-    fn see(&mut self, event: Event<DynamicObject>) {
-        match event {
-            Event::Init => drop(mem::take(&mut self.listed)),
-            Event::InitApply(object) => {
-                let Some((identity, watched)) = understood(&object) else { return };
-                if watched.needs().is_some() {
-                    self.listed.0.insert(identity.clone());
-                } else if watched.is_finished {
-                    self.listed.1.add(&identity);
-                }
-                self.take_in(&identity, watched);
-            }
-            Event::InitDone => self.list_is_complete(),
-            Event::Apply(object) => {
-                let Some((identity, watched)) = understood(&object) else { return };
+    fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::All(all) => self.see_all(all),
+            Seen::Changed(identity, watched) => {
                 if watched.is_finished {
                     self.finished.add(&identity);
                 } else {
@@ -232,8 +211,7 @@ impl<E: Engine> Runner<E> {
                 }
                 self.take_in(&identity, watched);
             }
-            Event::Delete(object) => {
-                let identity = Identity::of(&object);
+            Seen::Gone(identity) => {
                 self.finished.remove(&identity);
                 self.queue.gone(&identity, Job::Gone, self.now());
             }
@@ -249,9 +227,18 @@ impl<E: Engine> Runner<E> {
     }
 
     /// What the list has not is gone, or has ended meanwhile.
-    fn list_is_complete(&mut self) {
-        let (listed, finished) = mem::take(&mut self.listed);
+    fn see_all(&mut self, all: Vec<(Identity, Watched)>) {
         let is_first = self.finished.len() == 0;
+        let (mut listed, mut finished) = (HashSet::new(), Finished::default());
+        for (identity, watched) in all {
+            if watched.is_finished {
+                finished.add(&identity);
+            }
+            self.take_in(&identity, watched);
+            if watched.needs().is_some() {
+                listed.insert(identity);
+            }
+        }
         self.finished = finished;
         let gone: Vec<Identity> = self.queue.identities().filter(|one| !listed.contains(one)).cloned().collect();
         for identity in gone {

@@ -47,7 +47,7 @@ pub mod shutdown;
 
 pub use arguments::{Argument, ArgumentValue, Definition, Permission, TypedArguments};
 pub use backoff::{Backoff, Pauses};
-pub use cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Metadata, ObjectName, Objects};
+pub use cluster::{Cause, Cluster, ClusterError, ConnectError, Deleted, Listed, Metadata, ObjectName, Objects};
 pub use context::Context;
 pub use environment::{Environment, EnvironmentError, Variable};
 pub use failure::{Failure, FailureContext};

@@ -1,5 +1,6 @@
 //! One switch from the first look to the last line of the journal.
 
+mod closed;
 mod ending;
 mod ready;
 
@@ -16,12 +17,13 @@ use crate::mutants::{Mutant, is_planted};
 use crate::plan::claim::{self, Begun, Proof};
 use crate::plan::manifest::at_home;
 use crate::plan::observed::Observed;
-use crate::plan::{already_done, no_namespace, plan, table};
+use crate::plan::{already_done, plan, table};
 use crate::route::kind_named;
 use crate::side::{Side, Sides};
 use crate::{Authority, Caller, SwitchError};
 pub use ready::{Carried, Done, Planned, Ready};
 
+use closed::{done_here, done_or, is_closed};
 use ending::{abandon, all_live, end, held, moved, not_ended, still_unended, told, told_as_far_as_seen, unsettled};
 use lagoon_task::cluster::{Cause, Cluster};
 
@@ -44,11 +46,16 @@ pub struct Switch<'a> {
     holder: Holder,
     authority: Authority,
     lock: Option<Arc<Lock>>,
+    /// What has moved, if the switch is done already and the active environment is closed to this run.
+    ended: Option<Moved>,
 }
 
 impl<'a> Switch<'a> {
     /// A switch of the standby and the active environment's namespaces, carried out by `holder`, an object in the standby
     /// environment's namespace. Takes the lock, which is given back by [`release`](Self::release).
+    ///
+    /// Where Lagoon has taken the rights in the active environment away, there is no lock to take. If an earlier run has done
+    /// the switch, it can be reported all the same.
     pub async fn take(
         cluster: &Cluster,
         caller: &'a dyn Caller,
@@ -56,17 +63,26 @@ impl<'a> Switch<'a> {
         holder: Holder,
         authority: Authority,
     ) -> Result<Self, SwitchError> {
-        let lock = match Lock::take(cluster, &names, holder.clone()).await {
-            Ok(lock) => Arc::new(lock),
-            Err(error) => return Err(why_not_taken(cluster, &names, error).await),
-        };
-        Ok(Self { cluster: cluster.guarded(lock.clone()), caller, names, holder, authority, lock: Some(lock) })
+        let mut switch = Self { authority, ..Self::look_only(cluster, caller, names, holder) };
+        match Lock::take(cluster, &switch.names, switch.holder.clone()).await {
+            Ok(lock) => {
+                let lock = Arc::new(lock);
+                switch.cluster = cluster.guarded(lock.clone());
+                switch.lock = Some(lock);
+            }
+            Err(error) => {
+                let shelf = switch.deployers_shelf();
+                switch.ended = Some(done_or(switch.looking(), shelf.as_ref(), error).await?);
+            }
+        }
+        Ok(switch)
     }
 
     /// The same for a look with a deployer's rights only: without the lock, it can be prepared and not carried out.
     #[must_use]
     pub fn look_only(cluster: &Cluster, caller: &'a dyn Caller, names: Sides<String>, holder: Holder) -> Self {
-        Self { cluster: cluster.clone(), caller, names, holder, authority: Authority::Deployer, lock: None }
+        let (authority, lock, ended) = (Authority::Deployer, None, None);
+        Self { cluster: cluster.clone(), caller, names, holder, authority, lock, ended }
     }
 
     /// Gives the lock back.
@@ -81,6 +97,9 @@ impl<'a> Switch<'a> {
     /// A new switch, an interrupted one, and one that is done differ only in what is seen: what is still to do is planned and
     /// checked each time.
     pub async fn prepare(&'a self) -> Result<Ready<'a>, SwitchError> {
+        if let Some(moved) = &self.ended {
+            return self.done(moved.clone()).await;
+        }
         let looking = self.looking();
         let Journals { own, others } = self.journals().await?;
         let mut begun = None;
@@ -94,7 +113,14 @@ impl<'a> Switch<'a> {
         for other in &others {
             rescued.push((&other.head, other.book().await.map_err(still_unended)?, self.proof(other).await?));
         }
-        let (mut observed, groups) = looking.observe(self.lock.is_some()).await?;
+        let observed = looking.observe(self.lock.is_some()).await;
+        if !is_begun
+            && is_closed(&observed)
+            && let Some(moved) = done_here(looking, self.deployers_shelf().as_ref()).await
+        {
+            return self.done(moved).await;
+        }
+        let (mut observed, groups) = observed?;
         match (&own, book) {
             (Some(own), Some(book)) => {
                 let known = book.clone();
@@ -147,7 +173,7 @@ impl<'a> Switch<'a> {
         if problems.is_empty() {
             if book.routes.is_empty() && !is_begun {
                 return Ok(match own.zip(ended) {
-                    Some((journal, moved)) => Ready::Done(Box::new(Done { moved, journal })),
+                    Some((journal, moved)) => Ready::Done(Box::new(Done { moved, journal: Some(journal) })),
                     None => Ready::Nothing(notes),
                 });
             }
@@ -214,7 +240,7 @@ impl<'a> Switch<'a> {
             Ready::Nothing(_) => Ok(Carried { moved: Moved::default(), is_repeated: false, journal: None }),
             Ready::Done(done) => {
                 let Done { moved, journal } = *done;
-                Ok(Carried { moved, is_repeated: true, journal: Some(Box::new(journal)) })
+                Ok(Carried { moved, is_repeated: true, journal: journal.map(Box::new) })
             }
             Ready::Planned(planned) => {
                 let carried = if planned.is_begun {
@@ -267,6 +293,17 @@ impl<'a> Switch<'a> {
         }
     }
 
+    /// Where the own journal of a deployer lies.
+    fn deployers_shelf(&self) -> Option<Shelf> {
+        (self.authority == Authority::Deployer).then(|| self.authority.shelf(&self.names))
+    }
+
+    /// The switch is done, and an earlier run has done it.
+    async fn done(&'a self, moved: Moved) -> Result<Ready<'a>, SwitchError> {
+        let journal = journal::find(&self.cluster, &self.authority.shelf(&self.names)).await?;
+        Ok(Ready::Done(Box::new(Done { moved, journal })))
+    }
+
     fn looking(&self) -> Looking<'_> {
         Looking { cluster: &self.cluster, names: &self.names }
     }
@@ -276,7 +313,7 @@ impl<'a> Switch<'a> {
     }
 
     fn is_same(&self, head: &Head) -> bool {
-        head.standby_namespace == self.names.standby && head.active_namespace == self.names.active
+        head.is_of(&self.names)
     }
 
     /// The journal of this switch, or of the one before, and those of other switches of the two namespaces that have not
@@ -483,17 +520,6 @@ impl<'a> Switch<'a> {
 /// A book as text: equal texts need not be written again.
 fn as_text(book: &Book) -> String {
     serde_json::to_string(book).unwrap_or_default()
-}
-
-/// A namespace that is not there has no lock either.
-async fn why_not_taken(cluster: &Cluster, names: &Sides<String>, error: LockError) -> SwitchError {
-    if let LockError::Cluster(refused) = &error
-        && matches!(refused.cause(), Cause::Forbidden(_) | Cause::NotFound(_))
-        && let Ok(Some(missing)) = (Looking { cluster, names }).missing().await
-    {
-        return SwitchError::Problems(vec![no_namespace(&names.active, missing)]);
-    }
-    error.into()
 }
 
 /// Notes in the journal of these namespaces, if a switch of them is done, that its end has been recorded.

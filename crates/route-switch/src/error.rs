@@ -95,6 +95,9 @@ pub enum SwitchError {
         elsewhere: Vec<String>,
         /// The namespaces that could not be looked at.
         unseen: Vec<String>,
+        /// How many hosts the routes have that are nowhere, or that may be nowhere because a namespace could not be looked
+        /// at; `None` if no route was looked for.
+        hosts_offline: Option<usize>,
     },
     /// All routes have moved, and something after that failed.
     #[error(
@@ -134,6 +137,31 @@ impl SwitchError {
             | Self::Unended { .. }
             | Self::NotEnded { .. } => true,
         }
+    }
+
+    /// How many hosts are offline now; `None` when this error says nothing about that.
+    #[must_use]
+    pub fn hosts_offline(&self) -> Option<usize> {
+        match self {
+            Self::Unended { hosts_offline, .. } => *hosts_offline,
+            Self::NotEnded { .. } | Self::PutBack(_) => Some(0),
+            Self::LockLost(cause) => cause.hosts_offline(),
+            _ => None,
+        }
+    }
+
+    /// The journal that cannot be read, if that is what the error is about.
+    #[must_use]
+    pub fn unreadable_journal(&self) -> Option<&ObjectName> {
+        let error = match self {
+            Self::Journal(error) => error,
+            Self::Unended { cause, .. } | Self::NotEnded { cause } | Self::Undone { cause } => match &**cause {
+                MoveError::Journal(error) => error,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        error.unreadable()
     }
 }
 

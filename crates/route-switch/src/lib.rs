@@ -4,12 +4,15 @@
 //! observe, plan, probe, journal, copy, move, verify, clean up, report. A switch that was interrupted anywhere is
 //! continued by reading the journal and looking at which routes are where.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod cluster;
 mod engine;
 mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod journal;
+mod json;
 pub mod labels;
 mod lock;
 mod moves;

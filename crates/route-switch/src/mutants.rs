@@ -1,6 +1,6 @@
 //! Faults that tests plant in the engine to see that they would notice them. None exists without the feature `mutants`.
 
-/// A fault, each of which could cost a site a route or a key. `.ci/mutants` names the tests that notice it.
+/// A fault, each of which could cost a site a route or a key. `.ci/mutants` names the tests that notice it, or plant it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mutant {
     /// Secrets are deleted from where they were before it is seen that the routes have moved.
@@ -33,6 +33,8 @@ pub(crate) enum Mutant {
     UndoneCopyNotCompared,
     /// A route that somebody deleted while a switch was interrupted is created again from the journal.
     DeletedRouteRecreated,
+    /// The first switch of a process panics once its first route has moved.
+    SwitchPanics,
 }
 
 /// Whether the environment asks for this fault.
@@ -49,6 +51,20 @@ pub(crate) fn is_planted(mutant: Mutant) -> bool {
 pub(crate) const fn is_planted(_: Mutant) -> bool {
     false
 }
+
+/// Panics, once in a process, if the environment asks for it.
+#[cfg(feature = "mutants")]
+pub(crate) fn panic_if_planted() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
+    let panics = is_planted(Mutant::SwitchPanics) && !HAS_PANICKED.swap(true, Ordering::Relaxed);
+    assert!(!panics, "a test has planted this");
+}
+
+/// No fault.
+#[cfg(not(feature = "mutants"))]
+pub(crate) const fn panic_if_planted() {}
 
 #[cfg(feature = "mutants")]
 fn kebab_case(name: &str) -> String {

@@ -21,6 +21,7 @@ fn what_goes_well_is_no_warning() {
         (Reason::Progress(Progress::Completed), EventType::Normal, "Completed"),
         (Reason::Progress(Progress::Failed), EventType::Warning, "Failed"),
         (Reason::NotStarted, EventType::Warning, "NotStarted"),
+        (Reason::Unreadable, EventType::Warning, "Unreadable"),
         (Reason::NotEnded, EventType::Warning, "NotEnded"),
     ];
     for (why, type_, reason) in cases {

@@ -11,6 +11,8 @@ fn used() -> Metrics {
     metrics.under_way.inc();
     metrics.blocked.left("blog-develop", "host-migration-abcde");
     metrics.unended.left("shop-develop", "host-migration-abcde");
+    metrics.unended.left_offline("shop-develop", "host-migration-abcde", 8);
+    metrics.unreadable.met(&lagoon_task::ObjectName::new("ConfigMap", "shop-develop", "activestandby-journal"));
     metrics.leader.set(1);
     metrics.duration.observe(1.5);
     metrics.wait.observe(0.02);
@@ -38,6 +40,8 @@ fn every_metric_has_its_name_and_value() {
             "switches_under_way 1",
             "switches_blocked 1",
             "switches_unended 1",
+            "hosts_offline 8",
+            "journals_unreadable 1",
             "leader 1",
             "switch_duration_seconds_sum 1.5",
             "switch_duration_seconds_count 1",
@@ -114,7 +118,7 @@ fn is_name(name: &str) -> bool {
 fn plain_text_is_what_a_strict_reader_takes() {
     for metrics in [Metrics::new(), used()] {
         let families = read(&metrics.text(Format::Prometheus).unwrap());
-        assert_eq!(families.len(), 21);
+        assert_eq!(families.len(), 23);
         for (name, samples) in &families {
             assert!(!samples.is_empty(), "{name}");
         }

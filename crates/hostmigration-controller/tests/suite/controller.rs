@@ -10,7 +10,7 @@ use lagoon_task_testing::{Fault, FaultProxy, Passing, first, ingress, service};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Turn, ask, ask_again, conditions, create, delete, last_words};
-use switch_testing::{CONFIG_MAPS, INGRESSES, Shop, host};
+use switch_testing::{CONFIG_MAPS, INGRESSES, Shop, forged, host, pod};
 
 fn url(project: &str, names: [&str; 2]) -> String {
     names.map(|name| format!("https://{}", host(project, name))).join(",")
@@ -311,5 +311,44 @@ async fn a_switch_that_another_run_is_at_fails_at_once_and_says_who_that_is() {
     let finished = direct.finish().await.unwrap();
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     shop.assert_switched("by the run that was at it").await;
+    controller.stop().await;
+}
+
+/// A journal that somebody has written by hand, of a switch that this holder has not ended.
+async fn forge_holder(shop: &Shop<'_>, kind: &str, name: &str) {
+    let mut head = forged::head(&shop.standby, &shop.active, 0);
+    head["holder"] = json!({ "kind": kind, "name": name, "uid": "" });
+    shop.add(&shop.standby, vec![forged::journal(&head, &forged::book(&[], &json!([])))]).await;
+}
+
+#[tokio::test]
+async fn journal_that_names_its_own_object_without_uid_does_not_stop_the_switch() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "named-itself").await;
+    let controller = turn.start().await;
+    // When one has been served, the search at the start is over: it would end the switch in the name of an object that is gone.
+    let first = Shop::empty(turn.control_plane, "named-itself-first").await;
+    ask(&first.site, NAME, &first.active).await;
+    turn.until_ended(&first, NAME).await;
+    forge_holder(&shop, "HostMigration", NAME).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "completed"], "{}", last_words(&object));
+    shop.assert_switched("a forged holder").await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn journal_of_a_pod_that_never_ends_fails_a_switch_at_once() {
+    let turn = Turn::take().await;
+    let shop = Shop::with_routes(turn.control_plane, "named-a-pod").await;
+    shop.add(&shop.standby, vec![pod("cli", &json!({}), &json!([]))]).await;
+    forge_holder(&shop, "Pod", "cli").await;
+    let controller = turn.start().await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let object = turn.until_ended(&shop, NAME).await;
+    assert_eq!(conditions(&object), ["started", "failed"]);
+    let says = "Another run of this switch is under way: Pod \"cli\" in namespace \"named-a-pod-develop\"";
+    assert!(last_words(&object).starts_with(says), "{}", last_words(&object));
     controller.stop().await;
 }

@@ -15,7 +15,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, W
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, ResourceExt};
 use lagoon_task_testing::{
-    ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, ReservedPort, Running,
+    ControlPlane, Fault, FaultProxy, Finished, LagoonEnvironment, Launcher, Passing, ReservedPort, Running, Task,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -82,7 +82,21 @@ impl Turn {
         self.start_at(proxy.port(), &[]).await
     }
 
+    /// Starts a replica with this fault planted in its engine.
+    pub async fn start_with_mutant(&self, mutant: &str) -> Replica<'static> {
+        self.launch(self.control_plane.port(), &[], |pod| pod.variable("ROUTE_SWITCH_MUTANT", mutant)).await
+    }
+
     async fn start_at(&self, api_server: u16, arguments: &[&str]) -> Replica<'static> {
+        self.launch(api_server, arguments, |pod| pod).await
+    }
+
+    async fn launch(
+        &self,
+        api_server: u16,
+        arguments: &[&str],
+        change: impl FnOnce(Task<'static>) -> Task<'static>,
+    ) -> Replica<'static> {
         let port = ReservedPort::new().unwrap();
         let address = format!("127.0.0.1:{}", port.number());
         let lagoon = LagoonEnvironment { project: String::new(), name: String::new(), namespace: "lagoon".to_owned() };
@@ -90,7 +104,7 @@ impl Turn {
         let pod = pod.service_account("hostmigration-controller").argument("--listen").argument(&address);
         let pod = pod.variable("KUBERNETES_SERVICE_PORT", api_server.to_string());
         let pod = arguments.iter().fold(pod, |pod, argument| pod.argument(*argument));
-        Replica { running: pod.launch().await.unwrap(), address, _port: port }
+        Replica { running: change(pod).launch().await.unwrap(), address, _port: port }
     }
 
     /// Waits until `holds` is true of the object of this name.

@@ -206,6 +206,9 @@ pub enum Cause {
     /// A [guard](crate::cluster::WriteGuard) has not let it be sent, for this reason.
     #[error("it was not sent, because {0}")]
     Withheld(String),
+    /// An answer that is larger than what Kubernetes sends of one object.
+    #[error("the Kubernetes API server's answer is larger than any object can be")]
+    TooLarge,
     /// An answer that is not what Kubernetes sends.
     #[error("the Kubernetes API server's answer could not be understood")]
     NotUnderstood,

@@ -9,6 +9,7 @@ mod guard;
 mod lists;
 mod logs;
 mod objects;
+mod pages;
 mod retry;
 mod watch;
 
@@ -28,12 +29,14 @@ use kube::client::{Body, ConfigExt};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::{BoxError, ServiceBuilder};
 
 pub use error::{Cause, ClusterError, ObjectName};
 #[cfg(feature = "lagoon-api")]
 pub(crate) use error::{certificate_problem, innermost, never_sent, shortened};
 pub use guard::WriteGuard;
+pub use lists::Listed;
 pub(crate) use logs::LogPiece;
 pub use objects::{Deleted, Metadata, Objects};
 pub use retry::PATIENCE;
@@ -47,6 +50,9 @@ const ATTEMPT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// For one call with all its attempts and the whole answer.
 const CALL_DEADLINE: Duration = Duration::from_mins(2);
+
+/// Large pages of lists that are in memory at the same time.
+const LARGE_PAGES: usize = 2;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -119,6 +125,8 @@ pub struct Cluster {
     /// retry. Both clients share their connections.
     patient: Client,
     guards: Vec<Arc<dyn WriteGuard>>,
+    /// Places for the large pages of lists.
+    large_pages: Arc<Semaphore>,
 }
 
 impl Cluster {
@@ -178,6 +186,7 @@ impl Cluster {
             client: Client::new(service, namespace()),
             patient: Client::new(patient, namespace()),
             guards: Vec::new(),
+            large_pages: Arc::new(Semaphore::new(LARGE_PAGES)),
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Objects<'a> {
 pub struct Metadata {
     /// Its name.
     pub name: String,
+    /// Its namespace.
+    pub namespace: String,
     /// Tells it from an earlier or later object of the same name.
     pub uid: String,
     /// Changes with every change of the object.
@@ -108,6 +110,22 @@ impl Cluster {
     #[must_use]
     pub fn objects(&self, resource: &ApiResource, namespace: &str) -> Objects<'_> {
         Objects { cluster: self, resource: resource.clone(), namespace: namespace.to_owned() }
+    }
+
+    /// The objects of a kind in all namespaces, to be listed.
+    ///
+    /// ```
+    /// use lagoon_task::k8s_openapi::api::core::v1::ConfigMap;
+    /// use lagoon_task::kube::api::ApiResource;
+    /// use lagoon_task::{Cluster, Objects};
+    ///
+    /// fn all_settings(cluster: &Cluster) -> Objects<'_> {
+    ///     cluster.objects_everywhere(&ApiResource::erase::<ConfigMap>(&()))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn objects_everywhere(&self, resource: &ApiResource) -> Objects<'_> {
+        self.objects(resource, "")
     }
 }
 
@@ -345,7 +363,8 @@ impl Objects<'_> {
     }
 
     pub(crate) fn path(&self) -> Request {
-        Request::new(DynamicObject::url_path(&self.resource, Some(&self.namespace)))
+        let namespace = Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        Request::new(DynamicObject::url_path(&self.resource, namespace))
     }
 
     /// Sends what changes something: only while the cluster's guard allows it.

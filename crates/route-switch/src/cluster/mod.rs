@@ -6,4 +6,5 @@ pub(crate) mod kinds;
 pub(crate) mod observe;
 pub(crate) mod owners;
 pub(crate) mod probe;
+mod room;
 mod secrets;

@@ -10,12 +10,19 @@ use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
+use crate::cluster::room::Room;
 use crate::cluster::{ensure, owners};
-use crate::plan::observed::{Certificate, Grant, Namespace, Observed, Rights};
+use crate::json::{at, text_at};
+use crate::plan::LARGEST_ROUTE;
+use crate::plan::observed::{Certificate, Grant, Missing, Namespace, Observed, Rights};
 use crate::plan::users;
 use crate::route::{BesideKind, Route, RouteKind};
 use crate::side::{Side, Sides};
-use lagoon_task::cluster::{Cause, Cluster, ClusterError, Metadata, ObjectName, Objects};
+use lagoon_task::cluster::{Cause, Cluster, ClusterError, Listed, Metadata, ObjectName, Objects};
+
+/// Bytes of a route that is read, at most, as the API server sends it: with the record of who has set which field, which can
+/// be as large as the rest.
+const LARGEST_LISTED: usize = 2 * LARGEST_ROUTE;
 
 /// Both namespaces, and how to get at them.
 #[derive(Clone, Copy)]
@@ -54,7 +61,12 @@ impl<'a> Looking<'a> {
     ) -> Result<Vec<Route>, ClusterError> {
         let namespace = self.names.of(side);
         let objects = self.cluster.objects(&kind.resource(), namespace);
-        objects.list(|object| read(kind, &object, namespace)).await
+        let room = Room::default();
+        let take = |listed| match listed {
+            Listed::Whole(object) => room.trim(read(kind, &object, namespace)),
+            Listed::TooLarge(metadata) => Route::too_large(kind, metadata),
+        };
+        objects.list_up_to(LARGEST_LISTED, take).await
     }
 
     /// Looks for the routes of all kinds that the cluster has. Many clusters have the Gateway API and give the deployer no
@@ -82,18 +94,24 @@ impl<'a> Looking<'a> {
         Ok(groups.groups.into_iter().map(|group| group.name).collect())
     }
 
+    /// What is seen on the side of the standby environment alone, where the other one cannot be looked at: its routes.
+    pub(crate) async fn own_side(&self) -> Result<Observed, ClusterError> {
+        let groups = self.groups().await?;
+        let mut observed = Observed::default();
+        self.all_routes(Side::Standby, &groups, &mut observed.sides.standby).await?;
+        Ok(observed)
+    }
+
     /// Whether the active environment's namespace is not there.
-    pub(crate) async fn missing(&self) -> Result<Option<&'static str>, ClusterError> {
+    pub(crate) async fn missing(&self) -> Result<Option<Missing>, ClusterError> {
         let name = &self.names.active;
         let api: kube::Api<v1::Namespace> = kube::Api::all(self.cluster.client());
         let error = |cause| ClusterError::Read { object: ObjectName::new("Namespace", "", name), cause };
         match self.cluster.call(error, api.get_opt(name)).await {
-            Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => Ok(Some("it is being deleted")),
+            Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => Ok(Some(Missing::Deleted)),
             Ok(Some(_)) => Ok(None),
-            Ok(None) => Ok(Some("there is no namespace of that name")),
-            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => {
-                Ok(Some("there is no namespace of that name, or the deployer has no rights in it"))
-            }
+            Ok(None) => Ok(Some(Missing::Absent)),
+            Err(error) if matches!(error.cause(), Cause::Forbidden(_)) => Ok(Some(Missing::Hidden)),
             Err(error) => Err(error),
         }
     }
@@ -161,8 +179,8 @@ impl<'a> Looking<'a> {
         }
         let slices = self.cluster.objects(&ApiResource::erase::<EndpointSlice>(&()), self.names.of(side));
         let listed = slices.list(|slice| {
-            let ready = slice["endpoints"]
-                .as_array()
+            let endpoints = slice.get("endpoints").and_then(Value::as_array);
+            let ready = endpoints
                 .into_iter()
                 .flatten()
                 .any(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true));
@@ -298,18 +316,18 @@ impl<'a> Looking<'a> {
                 Err(_) => Err(error(Cause::NotUnderstood)),
             }
         };
-        Ok(Rights::of(&ensure::ask(ask).await?["status"]))
+        Ok(Rights::of(ensure::ask(ask).await?.get("status").unwrap_or(&Value::Null)))
     }
 }
 
 fn grant(object: &Value) -> Grant {
-    let entries = |field: &str| object["spec"][field].as_array().cloned().unwrap_or_default();
-    let from = entries("from").into_iter().filter(|entry| entry["kind"] == "HTTPRoute");
-    let to = entries("to").into_iter().filter(|entry| entry["kind"] == "Service");
+    let entries = |field: &str| at(object, &["spec", field]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let from = entries("from").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("HTTPRoute"));
+    let to = entries("to").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("Service"));
     Grant {
         namespace: object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        from: from.filter_map(|entry| entry["namespace"].as_str().map(str::to_owned)).collect(),
-        services: to.map(|entry| entry["name"].as_str().map(str::to_owned)).collect(),
+        from: from.filter_map(|entry| text_at(&entry, &["namespace"]).map(str::to_owned)).collect(),
+        services: to.map(|entry| text_at(&entry, &["name"]).map(str::to_owned)).collect(),
     }
 }
 

@@ -43,8 +43,9 @@ fn rivals(observed: &Observed) -> Rivals {
     let mut rivals = Rivals::new();
     for routes in claimed.values().filter(|routes| routes.len() > 1) {
         for (place, (side, route)) in routes.iter().enumerate().filter(|(_, (_, route))| route.migrates()) {
-            let (other_side, other) = routes[usize::from(place == 0)];
-            rivals.insert(key(*side, route), subject(other, &observed.sides.of(other_side).name));
+            if let Some((other_side, other)) = routes.get(usize::from(place == 0)) {
+                rivals.insert(key(*side, route), subject(other, &observed.sides.of(*other_side).name));
+            }
         }
     }
     rivals
@@ -63,19 +64,20 @@ pub(crate) async fn probe(
         let mut there = observed.sides.of(side).routes.iter().filter(|one| one.is_settled == is_settled);
         there.any(|one| one.metadata.name == route.name && one.kind_name() == route.kind)
     };
-    let to_move = (0..routes.len()).filter(|place| {
-        let route = &routes[*place];
-        is_at(route, route.home, false) && !is_at(route, route.home.other(), true)
-    });
-    let ask = |place: usize| async move { Ok((place, ask(looking, switch, &routes[place]).await?)) };
-    let asked = stream::iter(to_move).map(ask).buffer_unordered(CONCURRENT);
+    let to_move = routes
+        .iter()
+        .enumerate()
+        .filter(|(_, route)| is_at(route, route.home, false) && !is_at(route, route.home.other(), true));
+    let asks: Vec<_> =
+        to_move.map(|(place, route)| async move { Ok((place, ask(looking, switch, route).await?)) }).collect();
+    let asked = stream::iter(asks).buffer_unordered(CONCURRENT);
     let answers: Vec<(usize, Answer)> = asked.try_collect().await?;
     let mut problems = Vec::new();
     for (place, answer) in answers {
+        let Some(route) = book.routes.get_mut(place) else { continue };
         match answer {
-            Answer::MayOverlap => book.routes[place].may_overlap = true,
+            Answer::MayOverlap => route.may_overlap = true,
             Answer::HostIsTaken(words) => {
-                let route = &mut book.routes[place];
                 route.may_overlap = false;
                 problems.extend(taken_by_another(looking.names, route, &words, &rivals));
             }

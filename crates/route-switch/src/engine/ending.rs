@@ -1,5 +1,7 @@
 //! How a switch ends, and what is said of one that does not.
 
+use std::collections::BTreeSet;
+
 use crate::SwitchError;
 use crate::journal::{Book, Head, Journal, JournalError, Moved, RouteEntry, State};
 use crate::lock::Lock;
@@ -70,23 +72,24 @@ pub(super) fn unsettled(moves: &Moves<'_>, places: &Places, goal: Goal) -> Vec<u
 
 /// An interrupted switch could not be gone on with.
 pub(super) fn still_unended(error: JournalError) -> SwitchError {
-    unended(error.into(), Vec::new(), Vec::new())
-}
-
-fn unended(cause: MoveError, offline: Vec<String>, elsewhere: Vec<String>) -> SwitchError {
-    SwitchError::Unended { cause: Box::new(cause), offline, elsewhere, unseen: Vec::new() }
+    let cause = Box::new(error.into());
+    let (offline, elsewhere, unseen) = Default::default();
+    SwitchError::Unended { cause, offline, elsewhere, unseen, hosts_offline: None }
 }
 
 /// Says of every route where it is.
 pub(super) fn told(moves: &Moves<'_>, cause: MoveError, places: &Places) -> SwitchError {
-    let (mut offline, mut elsewhere) = (Vec::new(), Vec::new());
+    let (mut offline, mut elsewhere, mut hosts) = (Vec::new(), Vec::new(), BTreeSet::new());
     for route in &moves.book().routes {
-        match whereabouts(moves, route, places) {
-            Some(sides) => elsewhere.push(format!("{} in {sides}", route.in_words())),
-            None => offline.push(route.in_words()),
+        if let Some(sides) = whereabouts(moves, route, places) {
+            elsewhere.push(format!("{} in {sides}", route.in_words()));
+        } else {
+            offline.push(route.in_words());
+            hosts.extend(route.hosts().map(str::to_owned));
         }
     }
-    unended(cause, offline, elsewhere)
+    let (cause, hosts_offline) = (Box::new(cause), Some(hosts.len()));
+    SwitchError::Unended { cause, offline, elsewhere, unseen: Vec::new(), hosts_offline }
 }
 
 /// Whether every route is live somewhere.
@@ -127,8 +130,14 @@ pub(super) async fn told_as_far_as_seen(moves: &Moves<'_>, cause: MoveError) -> 
     if unseen.is_empty() {
         return told(moves, cause, &places);
     }
-    let seen =
-        |route: &RouteEntry| whereabouts(moves, route, &places).map(|sides| format!("{} in {sides}", route.in_words()));
-    let elsewhere = moves.book().routes.iter().filter_map(seen).collect();
-    SwitchError::Unended { cause: Box::new(cause), offline: Vec::new(), elsewhere, unseen }
+    let (mut elsewhere, mut hosts) = (Vec::new(), BTreeSet::new());
+    for (number, route) in moves.book().routes.iter().enumerate() {
+        match whereabouts(moves, route, &places) {
+            Some(sides) => elsewhere.push(format!("{} in {sides}", route.in_words())),
+            None if moves.gaps.is_open(number) => hosts.extend(route.hosts().map(str::to_owned)),
+            None => {}
+        }
+    }
+    let (cause, hosts_offline) = (Box::new(cause), Some(hosts.len()));
+    SwitchError::Unended { cause, offline: Vec::new(), elsewhere, unseen, hosts_offline }
 }

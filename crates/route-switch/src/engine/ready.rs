@@ -18,7 +18,8 @@ pub enum Ready<'a> {
 /// A switch that is done already.
 pub struct Done<'a> {
     pub(super) moved: Moved,
-    pub(super) journal: Journal<'a>,
+    /// The journal that says so.
+    pub(super) journal: Option<Journal<'a>>,
 }
 
 /// What is still to do of a switch.

@@ -45,7 +45,9 @@ fn list(list: &[&str]) -> Vec<String> {
 }
 
 fn unended(offline: &[&str], elsewhere: &[&str]) -> SwitchError {
-    SwitchError::Unended { cause: why().into(), offline: list(offline), elsewhere: list(elsewhere), unseen: Vec::new() }
+    let (offline, elsewhere) = (list(offline), list(elsewhere));
+    let hosts_offline = Some(offline.len());
+    SwitchError::Unended { cause: why().into(), offline, elsewhere, unseen: Vec::new(), hosts_offline }
 }
 
 #[test]
@@ -207,10 +209,29 @@ fn a_journal_whose_create_met_a_passing_fault_may_pass() {
 fn an_unfinished_switch_names_the_namespaces_that_could_not_be_looked_at() {
     let text = |unseen: &[&str]| {
         let unseen = list(unseen);
-        SwitchError::Unended { cause: why().into(), offline: Vec::new(), elsewhere: Vec::new(), unseen }.to_string()
+        let (cause, offline, elsewhere, hosts_offline) = (why().into(), Vec::new(), Vec::new(), Some(0));
+        SwitchError::Unended { cause, offline, elsewhere, unseen, hosts_offline }.to_string()
     };
     assert!(text(&["a"]).contains(" meanwhile; and namespace a could not be looked at.\n"));
     assert!(text(&["a", "b"]).contains(" meanwhile; and namespace a and b could not be looked at.\n"));
+}
+
+#[test]
+fn hosts_are_offline_only_as_far_as_the_error_says_where_routes_are() {
+    assert_eq!(unended(&["a", "b"], &["c"]).hosts_offline(), Some(2));
+    assert_eq!(SwitchError::LockLost(Box::new(unended(&["a"], &[]))).hosts_offline(), Some(1));
+    assert_eq!(SwitchError::NotEnded { cause: why().into() }.hosts_offline(), Some(0));
+    assert_eq!(SwitchError::Stopped.hosts_offline(), None);
+}
+
+#[test]
+fn journal_that_cannot_be_read_is_named_wherever_the_error_has_it() {
+    let damaged = || JournalError::Damaged { object: object(), cause: Damage::NoHead };
+    let unended = |error: JournalError| SwitchError::NotEnded { cause: Box::new(error.into()) };
+    assert_eq!(SwitchError::Journal(damaged()).unreadable_journal(), Some(&object()));
+    assert_eq!(unended(damaged()).unreadable_journal(), Some(&object()));
+    assert_eq!(unended(JournalError::Taken { object: object() }).unreadable_journal(), None);
+    assert_eq!(SwitchError::Stopped.unreadable_journal(), None);
 }
 
 #[test]

@@ -205,11 +205,15 @@ impl RouteEntry {
         parse(&self.manifest)
     }
 
+    /// The hosts that it serves.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.urls.iter().map(|url| url.split_once("://").map_or(url.as_str(), |(_, host)| host))
+    }
+
     /// The route in words, like `Ingress "www" (www.example.com)`.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let hosts: Vec<&str> =
-            self.urls.iter().map(|url| url.split_once("://").map_or(url.as_str(), |(_, host)| host)).collect();
+        let hosts: Vec<&str> = self.hosts().collect();
         let hosts = if hosts.is_empty() { "no host of its own".to_owned() } else { hosts.join(", ") };
         lagoon_task::output::escape(&format!("{} \"{}\" ({hosts})", self.kind, self.name))
     }
@@ -255,6 +259,12 @@ impl Head {
     #[must_use]
     pub fn namespaces(&self) -> Sides<&str> {
         Sides { standby: &self.standby_namespace, active: &self.active_namespace }
+    }
+
+    /// Whether it is that of a switch of these namespaces, in this direction.
+    #[must_use]
+    pub fn is_of(&self, names: &Sides<String>) -> bool {
+        self.standby_namespace == names.standby && self.active_namespace == names.active
     }
 
     /// Whether an interrupted switch with this head can be resumed with `other` without a write: parts aside.

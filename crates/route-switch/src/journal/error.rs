@@ -60,6 +60,17 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// The journal, or the part of it, that this program cannot read, and will not later either.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&ObjectName> {
+        match self {
+            Self::TooNew { object, .. } | Self::Damaged { object, .. } => Some(object),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {

@@ -14,6 +14,7 @@ use crate::journal::codec::{BOOK_LIMIT, MOST_PARTS, PART_LIMIT, PackError, pack,
 use crate::journal::entries::{Book, Head, RouteEntry, State, VERSION};
 use crate::journal::error::{BOOK, Damage, HEAD, JournalError};
 use crate::journal::shelf::Shelf;
+use crate::json::{set_metadata, text_at};
 use crate::labels;
 use lagoon_task::Backoff;
 use lagoon_task::cluster::{Cause, Cluster, Metadata, ObjectName, Objects};
@@ -46,8 +47,8 @@ pub async fn find<'a>(cluster: &'a Cluster, shelf: &Shelf) -> Result<Option<Jour
     let objects = config_maps(cluster, &shelf.namespace);
     let Some(object) = objects.get(&shelf.name).await? else { return Ok(None) };
     let head = head(&object, &objects.name(&shelf.name))?;
-    let first_part = object["binaryData"][BOOK].as_str().map(str::to_owned);
-    let written = object["data"][HEAD].as_str().map(str::to_owned);
+    let first_part = text_at(&object, &["binaryData", BOOK]).map(str::to_owned);
+    let written = text_at(&object, &["data", HEAD]).map(str::to_owned);
     let has_strays = head.state == State::Moving;
     let shelf = shelf.clone();
     Ok(Some(Journal { shelf, head, first_part, seen: Metadata::of(&object), objects, written, has_strays }))
@@ -68,7 +69,7 @@ fn head(object: &Value, name: &ObjectName) -> Result<Head, JournalError> {
         switch_id: Value,
     }
     let damaged = |cause| JournalError::Damaged { object: name.clone(), cause };
-    let text = object["data"][HEAD].as_str().ok_or_else(|| damaged(Damage::NoHead))?;
+    let text = text_at(object, &["data", HEAD]).ok_or_else(|| damaged(Damage::NoHead))?;
     let not_a_head = |error: serde_json::Error| damaged(Damage::Head(error.into()));
     let AnyForm { version, state, switch_id } = serde_json::from_str(text).map_err(not_a_head)?;
     if version > u64::from(VERSION) {
@@ -144,7 +145,7 @@ impl<'a> Journal<'a> {
         for name in &self.head.parts {
             let part = self.objects.get(name).await?;
             let part = part.ok_or_else(|| damaged(Damage::NoPart(name.clone())))?;
-            parts.push(decode(part["binaryData"][BOOK].as_str())?);
+            parts.push(decode(text_at(&part, &["binaryData", BOOK]))?);
         }
         let mut book = unpack(&parts).map_err(|error| damaged(error.into()))?;
         self.read_changes(&mut book).await?;
@@ -162,7 +163,7 @@ impl<'a> Journal<'a> {
         let mut size = 0;
         for seen in names {
             let Some(part) = self.objects.get(&seen.name).await? else { continue };
-            let text = part["data"][CHANGE].as_str().unwrap_or_default();
+            let text = text_at(&part, &["data", CHANGE]).unwrap_or_default();
             size += text.len();
             if size > BOOK_LIMIT {
                 return Err(JournalError::Damaged { object: self.name(), cause: PackError::TooLarge.into() });
@@ -187,7 +188,7 @@ impl<'a> Journal<'a> {
         self.has_strays = true;
         let name = self.change_name(&crate::plan::already_done::new_switch_id());
         let object = self.part_object(&name, "data", CHANGE, &text);
-        ensure::create(&self.objects, &object, &|existing| existing["data"] == object["data"]).await?;
+        ensure::create(&self.objects, &object, &|existing| existing.get("data") == object.get("data")).await?;
         Ok(())
     }
 
@@ -278,7 +279,7 @@ impl<'a> Journal<'a> {
 
     fn have_written(&mut self, seen: Metadata, object: &Value) {
         self.seen = seen;
-        self.written = object["data"][HEAD].as_str().map(str::to_owned);
+        self.written = text_at(object, &["data", HEAD]).map(str::to_owned);
     }
 
     /// Compares and swaps: writes only if nobody else has written since. An answer that was lost shows as a conflict
@@ -303,11 +304,11 @@ impl<'a> Journal<'a> {
                 self.have_written(seen, &object);
                 return Ok(());
             }
-            let is_unwritten = self.written.as_deref() == existing["data"][HEAD].as_str();
+            let is_unwritten = self.written.as_deref() == text_at(&existing, &["data", HEAD]);
             if seen.uid != self.seen.uid || !is_unwritten || !pauses.pause().await {
                 return Err(self.taken());
             }
-            object["metadata"]["resourceVersion"] = seen.resource_version.into();
+            set_metadata(&mut object, "resourceVersion", seen.resource_version);
         }
     }
 
@@ -361,12 +362,12 @@ impl<'a> Journal<'a> {
             },
             "data": { HEAD: head },
         });
-        if let Some(part) = &self.first_part {
-            object["binaryData"] = json!({ BOOK: part });
+        if let (Some(part), Some(fields)) = (&self.first_part, object.as_object_mut()) {
+            fields.insert("binaryData".to_owned(), json!({ BOOK: part }));
         }
         if !self.seen.resource_version.is_empty() {
-            object["metadata"]["resourceVersion"] = self.seen.resource_version.as_str().into();
-            object["metadata"]["uid"] = self.seen.uid.as_str().into();
+            set_metadata(&mut object, "resourceVersion", self.seen.resource_version.as_str());
+            set_metadata(&mut object, "uid", self.seen.uid.as_str());
         }
         Ok(object)
     }
@@ -374,7 +375,7 @@ impl<'a> Journal<'a> {
 
 /// Whether two journals have the same head and the same first part of the book.
 fn says_the_same(one: &Value, other: &Value) -> bool {
-    one["data"] == other["data"] && one["binaryData"] == other["binaryData"]
+    ["data", "binaryData"].iter().all(|field| one.get(field) == other.get(field))
 }
 
 /// A route that has changed since the book was written.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::journal::Holder;
+use crate::json::{at, set_metadata, text_at};
 use crate::labels;
 use lagoon_task::cluster::Metadata;
 
@@ -66,13 +67,13 @@ pub(crate) fn is_held_by(lease: &Value, run: &Identity) -> bool {
 
 /// Since when it is held, as its Lease says.
 pub(crate) fn since(lease: &Value) -> String {
-    lease["spec"]["acquireTime"].as_str().unwrap_or("an unknown time").to_owned()
+    text_at(lease, &["spec", "acquireTime"]).unwrap_or("an unknown time").to_owned()
 }
 
 /// The Lease of a run that starts `now`, in place of the one there, if there is one. What that one says of routes that may be
 /// offline stays.
 pub(crate) fn lease(name: &str, namespace: &str, run: &Identity, now: &str, there: Option<&Value>) -> Value {
-    let transitions = there.and_then(|there| there["spec"]["leaseTransitions"].as_i64());
+    let transitions = there.and_then(|there| at(there, &["spec", "leaseTransitions"])?.as_i64());
     let metadata = json!({ "name": name, "namespace": namespace, "labels": { labels::ROLE: LOCK } });
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
@@ -92,25 +93,21 @@ pub(crate) fn lease(name: &str, namespace: &str, run: &Identity, now: &str, ther
 
 /// The Lease, to be written in place of the one that was seen.
 pub(crate) fn in_place_of(seen: &Metadata, mut lease: Value) -> Value {
-    if let Some(metadata) = lease.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("uid".to_owned(), seen.uid.as_str().into());
-        metadata.insert("resourceVersion".to_owned(), seen.resource_version.as_str().into());
-    }
+    set_metadata(&mut lease, "uid", seen.uid.as_str());
+    set_metadata(&mut lease, "resourceVersion", seen.resource_version.as_str());
     lease
 }
 
 /// The digests of the routes that may be offline, as a Lease says.
 pub(crate) fn offline(lease: &Value) -> BTreeSet<String> {
-    let text = lease["metadata"]["annotations"][OFFLINE].as_str().unwrap_or_default();
+    let text = text_at(lease, &["metadata", "annotations", OFFLINE]).unwrap_or_default();
     text.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// The Lease, saying that these may be offline.
 pub(crate) fn with_offline(mut lease: Value, digests: &BTreeSet<String>) -> Value {
-    if let Some(metadata) = lease.get_mut("metadata").and_then(Value::as_object_mut) {
-        let text = digests.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-        metadata.insert("annotations".to_owned(), json!({ OFFLINE: text }));
-    }
+    let text = digests.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    set_metadata(&mut lease, "annotations", json!({ OFFLINE: text }));
     lease
 }
 
@@ -123,7 +120,7 @@ pub(crate) fn given_back(mut lease: Value) -> Value {
 }
 
 fn text(lease: &Value) -> &str {
-    lease["spec"]["holderIdentity"].as_str().unwrap_or_default()
+    text_at(lease, &["spec", "holderIdentity"]).unwrap_or_default()
 }
 
 #[cfg(test)]

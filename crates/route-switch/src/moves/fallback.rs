@@ -14,7 +14,7 @@ impl Moves<'_> {
         let mut errors = Vec::new();
         let total = self.book().routes.len();
         for number in 0..total {
-            let mut route = self.traveller(number, places);
+            let Some(mut route) = self.traveller(number, places) else { continue };
             let is_offline = self.gaps.is_open(number) && !route.place.is_at(Side::Standby);
             if route.entry.home == Side::Standby && is_offline {
                 let held = self.create(&mut route, Side::Standby).await;

@@ -51,7 +51,7 @@ impl Moves<'_> {
         let permit = self.gaps.permits.acquire().await.ok();
         let window = {
             let book = self.book();
-            let has_gap = |number: usize| !book.routes[number].may_overlap;
+            let has_gap = |number: usize| book.routes.get(number).is_some_and(|route| !route.may_overlap);
             self.gaps.window(number, has_gap, book.routes.len())
         };
         let mut journal = self.journal.lock().await;

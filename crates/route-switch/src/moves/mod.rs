@@ -23,7 +23,7 @@ use crate::cluster::kinds::Groups;
 use crate::cluster::observe::Looking;
 use crate::journal::{Book, CertificateEntry, Journal, JournalError, RouteEntry, SecretEntry};
 use crate::lock::Lock;
-use crate::mutants::{Mutant, is_planted};
+use crate::mutants::{Mutant, is_planted, panic_if_planted};
 use crate::plan::Problem;
 use crate::route::{KINDS, Route, RouteKind, kind_named};
 use crate::side::{Side, Sides};
@@ -203,10 +203,10 @@ impl<'a> Moves<'a> {
     /// Routes that may overlap go first, many at once. Of the others few are under way at once: a request takes the
     /// longer the more there are, and these are offline meanwhile.
     pub(crate) async fn pass(&self, goal: Goal, places: &Places) -> Vec<MoveError> {
-        let (gapless, gaps): (Vec<usize>, Vec<usize>) = {
-            let book = self.book();
-            (0..book.routes.len()).partition(|number| book.routes[*number].may_overlap)
-        };
+        let (mut gapless, mut gaps) = (Vec::new(), Vec::new());
+        for (number, route) in self.book().routes.iter().enumerate() {
+            if route.may_overlap { gapless.push(number) } else { gaps.push(number) }
+        }
         let progress = &Progress { total: gapless.len() + gaps.len(), ..Progress::default() };
         let mut errors = Vec::new();
         for (numbers, at_once) in [(gapless, CONCURRENT), (gaps, CONCURRENT_GAPS)] {
@@ -222,7 +222,7 @@ impl<'a> Moves<'a> {
         if progress.failed.load(Ordering::Relaxed) && goal == Goal::Switched {
             return Ok(());
         }
-        let mut route = self.traveller(number, places);
+        let Some(mut route) = self.traveller(number, places) else { return Ok(()) };
         let side = goal.side(route.entry.home);
         if route.place.is_settled_at(side) {
             progress.done.fetch_add(1, Ordering::Relaxed);
@@ -236,6 +236,7 @@ impl<'a> Moves<'a> {
             progress.failed.store(true, Ordering::Relaxed);
             return Err(error);
         }
+        panic_if_planted();
         let (done, total) = (progress.done.fetch_add(1, Ordering::Relaxed) + 1, progress.total);
         let word = if goal == Goal::Switched { "Moved" } else { "Moved back" };
         let (from, to) = (self.names().of(side.other()), self.names().of(side));
@@ -243,10 +244,10 @@ impl<'a> Moves<'a> {
         Ok(())
     }
 
-    fn traveller(&self, number: usize, places: &Places) -> Traveller {
-        let entry = self.book().routes[number].clone();
+    fn traveller(&self, number: usize, places: &Places) -> Option<Traveller> {
+        let entry = self.book().routes.get(number)?.clone();
         let place = places.of(&entry, &self.switch);
-        Traveller { number, entry, place }
+        Some(Traveller { number, entry, place })
     }
 
     /// Writes down that a route is no longer as it was.

@@ -133,7 +133,7 @@ fn kept_supplied<'a>(observed: &'a Observed, home: Side, name: &str) -> Option<&
 fn same(one: &Certificate, other: &Certificate) -> bool {
     let specification = |certificate: &Certificate| {
         let object: serde_json::Value = serde_json::from_str(&certificate.manifest).unwrap_or_default();
-        object["spec"].clone()
+        object.get("spec").cloned()
     };
     specification(one) == specification(other)
 }

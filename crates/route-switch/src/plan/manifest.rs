@@ -115,9 +115,13 @@ pub fn kept_aside(secret: &Value, namespace: &str, name: &str, switch: &str) -> 
         "namespace": namespace,
         "labels": { labels::SWITCH: switch, labels::ROLE: labels::KEPT },
         // What the Secret itself says of itself, for putting it back in place.
-        "annotations": { KEPT_METADATA: returned(secret, namespace, switch)["metadata"].to_string() },
+        "annotations": { KEPT_METADATA: metadata_of(&returned(secret, namespace, switch)) },
     });
     with_content_of(secret, &metadata)
+}
+
+fn metadata_of(object: &Value) -> String {
+    object.get("metadata").map(Value::to_string).unwrap_or_default()
 }
 
 /// The Secret that [`kept_aside`] keeps, under its own name again.

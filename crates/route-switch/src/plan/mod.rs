@@ -16,10 +16,13 @@ use serde_json::value::RawValue;
 pub(crate) use findings::{Findings, same_name, subject};
 pub use findings::{Plan, Problem};
 
-use crate::journal::{Book, RouteEntry};
+use crate::journal::{BOOK_LIMIT, Book, RouteEntry};
 use crate::route::{Beside, BesideKind, Route, Sighting};
 use crate::side::Side;
-use observed::{Namespace, Observed};
+use observed::{Missing, Namespace, Observed};
+
+/// Bytes of a route that is moved, at most: 256 KiB, as much as all the annotations that an object may have.
+pub(crate) const LARGEST_ROUTE: usize = 256 * 1024;
 
 /// Plans what is still to do, or tells all that is in its way. `begun` is what an interrupted run of this switch has done:
 /// its entries stay in the book.
@@ -59,12 +62,19 @@ pub fn plan(observed: &Observed, begun: Option<Book>) -> Result<Plan, Vec<Proble
 }
 
 /// A namespace that is not there, for this reason.
-pub(crate) fn no_namespace(name: &str, reason: &str) -> Problem {
-    Problem::new(
-        format!("Namespace \"{name}\""),
-        reason,
-        "Check in Lagoon that both environments are deployed, then switch again",
-    )
+pub(crate) fn no_namespace(name: &str, missing: Missing) -> Problem {
+    let deploy = "Check in Lagoon that both environments are deployed, then switch again";
+    let (problem, remedy) = match missing {
+        Missing::Absent => ("there is no namespace of that name", deploy),
+        Missing::Deleted => ("it is being deleted", deploy),
+        Missing::Hidden => (
+            "there is no namespace of that name, or the deployer has no rights in it",
+            "Lagoon gives these rights for the time of a switch and takes them away when one ends. Look in Lagoon which of \
+             the two environments is active: if the switch is done, by another run, there is nothing left to do. If not, \
+             check that both environments are deployed, then run the task again",
+        ),
+    };
+    Problem::new(format!("Namespace \"{name}\""), problem, remedy)
 }
 
 /// A build of Lagoon creates and deletes the routes of its environment. A switch that has begun is ended all the same: its
@@ -127,6 +137,18 @@ impl Checking<'_> {
 
     fn check_itself(&self, findings: &mut Findings) {
         let metadata = &self.route.metadata;
+        if self.route.is_too_large() {
+            findings.problem(
+                self.subject(),
+                format!(
+                    "it is too large to be moved, or to tell what it needs: a route may have {} KiB, and all of an environment \
+                     together {} MiB",
+                    LARGEST_ROUTE / 1024,
+                    BOOK_LIMIT / 1024 / 1024
+                ),
+                "Remove what makes it large, such as annotations or rules, then switch again",
+            );
+        }
         if metadata.deletion_timestamp.is_some() {
             findings.problem(
                 self.subject(),

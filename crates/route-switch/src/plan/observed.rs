@@ -23,13 +23,24 @@ pub struct Observed {
     pub resumed: Option<String>,
 }
 
+/// Why a namespace cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// There is none of that name.
+    Absent,
+    /// It is being deleted.
+    Deleted,
+    /// There is none, or there are no rights in it: the API server answers the same to both.
+    Hidden,
+}
+
 /// One namespace.
 #[derive(Clone, Default)]
 pub struct Namespace {
     /// Its name.
     pub name: String,
-    /// Whether there is none of that name, or it is being deleted.
-    pub missing: Option<&'static str>,
+    /// Why it cannot be used at all.
+    pub missing: Option<Missing>,
     /// All routes of all kinds, whether they move or not.
     pub routes: Vec<Route>,
     /// The kinds of routes that the deployer may not see here.

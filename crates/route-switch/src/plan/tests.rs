@@ -193,14 +193,14 @@ fn a_finalizer_that_nothing_is_known_to_remove_is_a_problem() {
 #[test]
 fn a_missing_namespace_is_the_only_problem_told_of_its_routes() {
     let mut observed = observed(&[ingress("www")], &[ingress("www")]);
-    observed.sides.active.missing = Some("there is no namespace of that name");
+    observed.sides.active.missing = Some(Missing::Absent);
     observed.sides.active.services.clear();
     observed.sides.standby.rights.rules.clear();
     let missing = "Namespace \"shop-main\": there is no namespace of that name. Check in Lagoon that both environments \
                    are deployed, then switch again.";
     assert_eq!(problems(&observed)[0], missing);
     assert!(problems(&observed).iter().all(|problem| !problem.contains("Ingress")), "{:?}", problems(&observed));
-    observed.sides.standby.missing = Some("it is being deleted");
+    observed.sides.standby.missing = Some(Missing::Deleted);
     let both = problems(&observed);
     assert_eq!(both.len(), 2);
     assert_eq!(both[0], missing);

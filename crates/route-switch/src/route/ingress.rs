@@ -6,6 +6,7 @@ use k8s_openapi::api::networking::v1;
 use kube::api::ApiResource;
 use serde_json::Value;
 
+use crate::json::text_at;
 use crate::route::annotations;
 use crate::route::kind::{References, RouteKind, add, items, text};
 
@@ -47,7 +48,7 @@ impl RouteKind for Ingress {
 
 /// Which controller a route is for, and whether it is ingress-nginx's canary: such a one may share a host.
 fn class(route: &Value) -> String {
-    let annotation = |name: &str| route["metadata"]["annotations"][name].as_str().unwrap_or_default();
+    let annotation = |name: &str| text_at(route, &["metadata", "annotations", name]).unwrap_or_default();
     let class = text(&route["spec"], "ingressClassName").unwrap_or(annotation("kubernetes.io/ingress.class"));
     format!("{class} {}", annotation("nginx.ingress.kubernetes.io/canary"))
 }

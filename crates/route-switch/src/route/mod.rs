@@ -77,14 +77,25 @@ impl Route {
     /// The same, for who has its manifest already.
     #[must_use]
     pub fn without_manifest(kind: &'static dyn RouteKind, object: &Value, namespace: &str) -> Self {
-        let mut metadata = Metadata::of(object);
+        let references = kind.references(object, namespace);
+        let acceptances = kind.acceptances(object);
+        Self { references, acceptances, ..Self::of_metadata(kind, Metadata::of(object)) }
+    }
+
+    /// One that is too large to be read. Whether it moves or stays, nobody knows what it names, so the site is not switched.
+    #[must_use]
+    pub fn too_large(kind: &'static dyn RouteKind, metadata: Metadata) -> Self {
+        Self { migrates: true, ..Self::of_metadata(kind, metadata) }
+    }
+
+    fn of_metadata(kind: &'static dyn RouteKind, mut metadata: Metadata) -> Self {
         let labels = std::mem::take(&mut metadata.labels);
         metadata.annotations.clear();
         let says = |label: &str, value: &str| labels.get(label).is_some_and(|found| found == value);
         Self {
             kind,
-            references: kind.references(object, namespace),
-            acceptances: kind.acceptances(object),
+            references: References::default(),
+            acceptances: Vec::new(),
             manifest: None,
             migrates: says(labels::MIGRATE, "true") || says(labels::LEGACY_MIGRATE, "true"),
             is_settled: false,
@@ -100,6 +111,12 @@ impl Route {
     #[must_use]
     pub fn migrates(&self) -> bool {
         self.migrates
+    }
+
+    /// Whether it was too large to be kept, of one that was read with its manifest.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.migrates && self.manifest.is_none()
     }
 
     /// Whether a switch has brought it here from that namespace.

@@ -497,7 +497,7 @@ mod corners {
     #[test]
     fn missing_namespace_drops_nothing() {
         let mut observed = observed(&[], &[]);
-        observed.sides.active.missing = Some("it is being deleted");
+        observed.sides.active.missing = Some(crate::plan::observed::Missing::Deleted);
         let begun = resume(&mut observed, &head(2, &[]), book(&[WWW, ("api", Side::Standby)]));
         assert_eq!(begun.notes, Vec::<String>::new());
         assert_eq!(of(&begun.all), [WWW, ("api", Side::Standby)]);
