@@ -232,3 +232,35 @@ async fn text_of_a_journal_reaches_no_condition_and_no_log() {
     let finished = controller.stop().await;
     assert!(!finished.log.contains(['\u{1b}', '\u{202e}']) && !finished.log.contains("<script>"), "{}", finished.log);
 }
+
+#[tokio::test]
+async fn owners_that_a_journal_names_are_looked_up_in_no_other_namespace_and_among_no_secrets() {
+    let turn = Turn::take().await;
+    let victim = Shop::with_routes(turn.control_plane, "owners-victim").await;
+    let tenant = Tenant::new(&turn, "owners").await;
+    let shop = &tenant.shop;
+    shop.add(&shop.active, foreign("owners").into()).await;
+    let mut claimed = ingress("bait", &host("owners", "bait"), "web", None);
+    let mut bait = claimed.clone();
+    bait["metadata"]["labels"] = json!({
+        "activestandby.lagoon.sh/migrate": "true",
+        "activestandby.lagoon.sh/switch": SWITCH,
+        "activestandby.lagoon.sh/migrated-from": shop.active,
+    });
+    tenant.write(bait).await;
+    let path = format!("networking.k8s.io/v1/namespaces/{}/ingresses/www?", victim.active);
+    claimed["metadata"]["ownerReferences"] = json!([
+        { "apiVersion": path, "kind": "Ingress", "name": "www", "uid": "1" },
+        { "apiVersion": "v1", "kind": "Secret", "name": "database", "uid": "1" },
+    ]);
+    tenant.write(journal(&head(&shop.standby, &shop.active, 0), &book(&[entry("active", &claimed)], &json!([])))).await;
+    // The switch is undone, which puts the route back where it was, with its owners.
+    let services: Api<k8s_openapi::api::core::v1::Service> = Api::namespaced(tenant.client.clone(), &shop.standby);
+    services.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    let controller = leading(&turn).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    tenant.failed(&turn).await;
+    assert_eq!(requests(&turn, &victim.active).await, []);
+    assert_untouched(&turn, &tenant).await;
+    controller.stop().await;
+}
