@@ -264,3 +264,22 @@ async fn owners_that_a_journal_names_are_looked_up_in_no_other_namespace_and_amo
     assert_untouched(&turn, &tenant).await;
     controller.stop().await;
 }
+
+#[tokio::test]
+async fn part_of_a_journal_is_no_other_object() {
+    let turn = Turn::take().await;
+    let tenant = Tenant::new(&turn, "parts").await;
+    let shop = &tenant.shop;
+    let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" } });
+    shop.add(&shop.standby, vec![settings]).await;
+    let mut head = head(&shop.standby, &shop.active, 0);
+    head["parts"] = json!(["settings"]);
+    tenant.write(journal(&head, &book(&[], &json!([])))).await;
+    let controller = leading(&turn).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let words = tenant.failed(&turn).await;
+    assert!(words.contains("has a name or an id that is none"), "{words}");
+    let seen = requests(&turn, &shop.standby).await;
+    assert!(seen.iter().all(|request| request.name != "settings"), "{seen:#?}");
+    controller.stop().await;
+}
