@@ -283,3 +283,27 @@ async fn part_of_a_journal_is_no_other_object() {
     assert!(seen.iter().all(|request| request.name != "settings"), "{seen:#?}");
     controller.stop().await;
 }
+
+#[tokio::test]
+async fn lease_has_nobody_look_into_another_namespace() {
+    let turn = Turn::take().await;
+    let victim = "victim-of-the-lease";
+    let controller = leading(&turn).await;
+    for kind in ["Pod", "HostMigration"] {
+        let tenant = Tenant::new(&turn, &format!("lease-{}", kind.to_lowercase())).await;
+        tenant
+            .write(json!({
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": { "name": "activestandby-switch" },
+                "spec": { "holderIdentity": format!("{kind}/{victim}/db-0//run") },
+            }))
+            .await;
+        ask(&tenant.shop.site, NAME, &tenant.shop.active).await;
+        // It is tried again, in words that do not tell whether there is anything.
+        let words = format!("\\\"{kind}/{victim}/db-0//run\\\", and whether that still runs cannot be told");
+        controller.running.wait_for_line(&words).await.unwrap();
+    }
+    assert_eq!(requests(&turn, victim).await, []);
+    controller.stop().await;
+}
