@@ -2,9 +2,10 @@
 //! rights of an environment's own deployer.
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, PostParams};
-use lagoon_task_testing::{Request, ingress, tls_secret};
+use kube::api::{Api, ListParams, PostParams};
+use lagoon_task_testing::{Request, ingress, tls_secret, until_so};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Replica, Turn, USER, ask, client_of, conditions, last_words};
@@ -305,5 +306,22 @@ async fn lease_has_nobody_look_into_another_namespace() {
         controller.running.wait_for_line(&words).await.unwrap();
     }
     assert_eq!(requests(&turn, victim).await, []);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn text_of_a_request_reaches_no_event() {
+    let turn = Turn::take().await;
+    let tenant = Tenant::new(&turn, "odd-request").await;
+    let controller = leading(&turn).await;
+    ask(&tenant.shop.site, NAME, "x\u{1b}[31m<script>\u{202e}").await;
+    tenant.failed(&turn).await;
+    let events: Api<Event> = Api::namespaced(turn.client(), &tenant.shop.standby);
+    // The last is written after the condition.
+    until_so(async || events.list(&ListParams::default()).await.unwrap().items.len() == 2).await;
+    for event in events.list(&ListParams::default()).await.unwrap() {
+        let note = event.note.unwrap();
+        assert!(!note.contains(['\u{1b}', '\u{202e}', '<']), "{note:?}");
+    }
     controller.stop().await;
 }
