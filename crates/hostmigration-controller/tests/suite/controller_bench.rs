@@ -46,8 +46,13 @@ pub struct Turn {
 impl Turn {
     /// Waits for this test's turn; nobody holds the Lease then.
     pub async fn take() -> Self {
+        Self::take_on(&CONTROL_PLANE, with_manifest).await
+    }
+
+    /// The same on another control plane, which `new` makes where there is none yet.
+    pub async fn take_on(control_plane: &'static OnceCell<ControlPlane>, new: impl AsyncFn() -> ControlPlane) -> Self {
         let turn = TURN.lock().await;
-        let control_plane = CONTROL_PLANE.get_or_init(with_manifest).await;
+        let control_plane = control_plane.get_or_init(|| new()).await;
         let taken = Self { control_plane, _turn: turn };
         taken.delete_lease().await;
         taken
@@ -153,7 +158,7 @@ impl Turn {
 }
 
 /// A control plane as an operator leaves it for the controller.
-async fn with_manifest() -> ControlPlane {
+pub async fn with_manifest() -> ControlPlane {
     let control_plane = new_control_plane().await;
     let namespaces = Api::<Namespace>::all(control_plane.client().unwrap());
     let lagoon = serde_json::from_value(json!({ "metadata": { "name": "lagoon" } })).unwrap();

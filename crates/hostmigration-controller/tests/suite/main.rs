@@ -12,3 +12,4 @@ mod controller_rights;
 mod deploy_policies;
 mod deploy_roles;
 mod hostile;
+mod hostile_worlds;
