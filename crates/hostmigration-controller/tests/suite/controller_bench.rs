@@ -206,6 +206,14 @@ impl Replica<'_> {
         text.lines().find_map(|line| line.strip_prefix(&wanted)).unwrap_or_default().to_owned()
     }
 
+    /// The most memory that it has had so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let process = self.running.process_id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Asks it to stop and waits until it has: by itself, and having asked for nothing that it has no right to.
     pub async fn stop(self) -> Finished {
         self.running.signal("TERM").await.unwrap();

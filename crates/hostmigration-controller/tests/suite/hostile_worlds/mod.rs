@@ -8,6 +8,7 @@
 mod journals;
 mod objects;
 mod outcome;
+mod restarts;
 mod rule;
 mod stage;
 mod world;
