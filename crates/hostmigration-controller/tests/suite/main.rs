@@ -7,6 +7,7 @@ mod controller_bench;
 mod controller_health;
 mod controller_interrupted;
 mod controller_lease;
+mod controller_memory;
 mod controller_queue;
 mod controller_rights;
 mod deploy_policies;
