@@ -133,8 +133,8 @@ impl<E: Engine> Context<E> {
         let object = self.objects.patch(&object, patch::start(&object, Timestamp::now())).await?;
         self.metrics.started.inc();
         say(&object, "The switch is begun.");
-        let note =
-            format!("Switching with namespace {}", object.spec.destination_namespace.as_deref().unwrap_or("(none)"));
+        // What is no name of a namespace may be any text.
+        let note = format!("Switching with namespace {}", decision::destination(&object).unwrap_or("(none)"));
         // At the same time: an event is not worth a delay.
         let (carried_out, ()) = tokio::join!(self.attempt(object.clone(), false), self.events.started(&object, &note));
         carried_out

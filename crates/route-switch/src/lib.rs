@@ -26,6 +26,7 @@ pub use error::SwitchError;
 pub use lock::LockError;
 pub use moves::{Goal, MoveError, Place, Places};
 
+use cluster::owners::OwnerKinds;
 use journal::Shelf;
 use side::Sides;
 
@@ -62,6 +63,15 @@ impl Authority {
     /// Whether a Secret moves that holds a key pair and does not say so by its type.
     fn takes_opaque(&self) -> bool {
         matches!(self, Self::Deployer)
+    }
+
+    /// Which kinds of owners are looked at. A controller may read what the site's owner may not, and is asked for by anybody's
+    /// journals and routes.
+    fn owner_kinds(&self) -> OwnerKinds {
+        match self {
+            Self::Deployer => OwnerKinds::Any,
+            Self::Controller { .. } => OwnerKinds::Listed,
+        }
     }
 }
 

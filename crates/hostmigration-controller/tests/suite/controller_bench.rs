@@ -46,8 +46,13 @@ pub struct Turn {
 impl Turn {
     /// Waits for this test's turn; nobody holds the Lease then.
     pub async fn take() -> Self {
+        Self::take_on(&CONTROL_PLANE, with_manifest).await
+    }
+
+    /// The same on another control plane, which `new` makes where there is none yet.
+    pub async fn take_on(control_plane: &'static OnceCell<ControlPlane>, new: impl AsyncFn() -> ControlPlane) -> Self {
         let turn = TURN.lock().await;
-        let control_plane = CONTROL_PLANE.get_or_init(with_manifest).await;
+        let control_plane = control_plane.get_or_init(|| new()).await;
         let taken = Self { control_plane, _turn: turn };
         taken.delete_lease().await;
         taken
@@ -167,7 +172,7 @@ impl Turn {
 }
 
 /// A control plane as an operator leaves it for the controller.
-async fn with_manifest() -> ControlPlane {
+pub async fn with_manifest() -> ControlPlane {
     let control_plane = new_control_plane().await;
     let namespaces = Api::<Namespace>::all(control_plane.client().unwrap());
     let lagoon = serde_json::from_value(json!({ "metadata": { "name": "lagoon" } })).unwrap();
@@ -213,6 +218,14 @@ impl Replica<'_> {
         let (_, text) = self.get("/metrics").await;
         let wanted = format!("hostmigration_controller_{name} ");
         text.lines().find_map(|line| line.strip_prefix(&wanted)).unwrap_or_default().to_owned()
+    }
+
+    /// The most memory that it has had so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let process = self.running.process_id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Asks it to stop and waits until it has: by itself, and having asked for nothing that it has no right to.

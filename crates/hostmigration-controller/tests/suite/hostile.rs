@@ -2,9 +2,10 @@
 //! rights of an environment's own deployer.
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, PostParams};
-use lagoon_task_testing::{Request, ingress, tls_secret};
+use kube::api::{Api, ListParams, PostParams};
+use lagoon_task_testing::{Request, ingress, tls_secret, until_so};
 use serde_json::{Value, json};
 
 use crate::controller_bench::{NAME, Replica, Turn, USER, ask, client_of, conditions, last_words};
@@ -231,4 +232,96 @@ async fn text_of_a_journal_reaches_no_condition_and_no_log() {
     }
     let finished = controller.stop().await;
     assert!(!finished.log.contains(['\u{1b}', '\u{202e}']) && !finished.log.contains("<script>"), "{}", finished.log);
+}
+
+#[tokio::test]
+async fn owners_that_a_journal_names_are_looked_up_in_no_other_namespace_and_among_no_secrets() {
+    let turn = Turn::take().await;
+    let victim = Shop::with_routes(turn.control_plane, "owners-victim").await;
+    let tenant = Tenant::new(&turn, "owners").await;
+    let shop = &tenant.shop;
+    shop.add(&shop.active, foreign("owners").into()).await;
+    let mut claimed = ingress("bait", &host("owners", "bait"), "web", None);
+    let mut bait = claimed.clone();
+    bait["metadata"]["labels"] = json!({
+        "activestandby.lagoon.sh/migrate": "true",
+        "activestandby.lagoon.sh/switch": SWITCH,
+        "activestandby.lagoon.sh/migrated-from": shop.active,
+    });
+    tenant.write(bait).await;
+    let path = format!("networking.k8s.io/v1/namespaces/{}/ingresses/www?", victim.active);
+    claimed["metadata"]["ownerReferences"] = json!([
+        { "apiVersion": path, "kind": "Ingress", "name": "www", "uid": "1" },
+        { "apiVersion": "v1", "kind": "Secret", "name": "database", "uid": "1" },
+    ]);
+    tenant.write(journal(&head(&shop.standby, &shop.active, 0), &book(&[entry("active", &claimed)], &json!([])))).await;
+    // The switch is undone, which puts the route back where it was, with its owners.
+    let services: Api<k8s_openapi::api::core::v1::Service> = Api::namespaced(tenant.client.clone(), &shop.standby);
+    services.delete("web", &kube::api::DeleteParams::default()).await.unwrap();
+    let controller = leading(&turn).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    tenant.failed(&turn).await;
+    assert_eq!(requests(&turn, &victim.active).await, []);
+    assert_untouched(&turn, &tenant).await;
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn part_of_a_journal_is_no_other_object() {
+    let turn = Turn::take().await;
+    let tenant = Tenant::new(&turn, "parts").await;
+    let shop = &tenant.shop;
+    let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "settings" } });
+    shop.add(&shop.standby, vec![settings]).await;
+    let mut head = head(&shop.standby, &shop.active, 0);
+    head["parts"] = json!(["settings"]);
+    tenant.write(journal(&head, &book(&[], &json!([])))).await;
+    let controller = leading(&turn).await;
+    ask(&shop.site, NAME, &shop.active).await;
+    let words = tenant.failed(&turn).await;
+    assert!(words.contains("has a name or an id that is none"), "{words}");
+    let seen = requests(&turn, &shop.standby).await;
+    assert!(seen.iter().all(|request| request.name != "settings"), "{seen:#?}");
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn lease_has_nobody_look_into_another_namespace() {
+    let turn = Turn::take().await;
+    let victim = "victim-of-the-lease";
+    let controller = leading(&turn).await;
+    for kind in ["Pod", "HostMigration"] {
+        let tenant = Tenant::new(&turn, &format!("lease-{}", kind.to_lowercase())).await;
+        tenant
+            .write(json!({
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": { "name": "activestandby-switch" },
+                "spec": { "holderIdentity": format!("{kind}/{victim}/db-0//run") },
+            }))
+            .await;
+        ask(&tenant.shop.site, NAME, &tenant.shop.active).await;
+        // It is tried again, in words that do not tell whether there is anything.
+        let words = format!("\\\"{kind}/{victim}/db-0//run\\\", and whether that still runs cannot be told");
+        controller.running.wait_for_line(&words).await.unwrap();
+    }
+    assert_eq!(requests(&turn, victim).await, []);
+    controller.stop().await;
+}
+
+#[tokio::test]
+async fn text_of_a_request_reaches_no_event() {
+    let turn = Turn::take().await;
+    let tenant = Tenant::new(&turn, "odd-request").await;
+    let controller = leading(&turn).await;
+    ask(&tenant.shop.site, NAME, "x\u{1b}[31m<script>\u{202e}").await;
+    tenant.failed(&turn).await;
+    let events: Api<Event> = Api::namespaced(turn.client(), &tenant.shop.standby);
+    // The last is written after the condition.
+    until_so(async || events.list(&ListParams::default()).await.unwrap().items.len() == 2).await;
+    for event in events.list(&ListParams::default()).await.unwrap() {
+        let note = event.note.unwrap();
+        assert!(!note.contains(['\u{1b}', '\u{202e}', '<']), "{note:?}");
+    }
+    controller.stop().await;
 }

@@ -80,7 +80,9 @@ fn head(object: &Value, name: &ObjectName) -> Result<Head, JournalError> {
         return Ok(Head::of_the_past(switch_id.as_str().unwrap_or_default().to_owned()));
     }
     let head: Head = serde_json::from_str(text).map_err(not_a_head)?;
-    if head.is_sound() { Ok(head) } else { Err(damaged(Damage::Form)) }
+    // A part is named after its journal: what else is in the namespace is not read, nor deleted, because a journal says so.
+    let is_part = |part: &String| part.strip_prefix(&name.name).is_some_and(|rest| rest.starts_with('-'));
+    if head.is_sound() && head.parts.iter().all(is_part) { Ok(head) } else { Err(damaged(Damage::Form)) }
 }
 
 impl<'a> Journal<'a> {

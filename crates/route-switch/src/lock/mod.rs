@@ -168,6 +168,11 @@ impl Lock {
                 return Err(LockError::Unknown { lease: leases.name(NAME), holder, since: since(there) });
             }
         };
+        if !Side::BOTH.into_iter().any(|side| *self.names.of(side) == other.namespace) {
+            // Whoever writes a Lease chooses what it says: it has nobody look into a third namespace, and tell what is there.
+            let holder = lagoon_task::output::escape(&other.text());
+            return Err(LockError::Unknown { lease: leases.name(NAME), holder, since: since(there) });
+        }
         let is_fenced = other.holder.kind != "Pod";
         if (&other.namespace, &other.holder) == (&self.run.namespace, &self.run.holder) {
             return Ok(is_fenced);

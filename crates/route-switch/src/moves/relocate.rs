@@ -99,7 +99,8 @@ impl Moves<'_> {
         let mut object = self.object_for(&route.entry, side);
         let home = route.entry.home;
         if side == home {
-            object = owners::restore(self.looking.cluster, objects.namespace(), &route.entry.object(), object).await;
+            let (kinds, original) = (self.authority.owner_kinds(), route.entry.object());
+            object = owners::restore(self.looking.cluster, kinds, objects.namespace(), &original, object).await;
         }
         let ours = |existing: &Value| belongs(&Metadata::of(existing), home, side, &self.switch);
         let created = ensure::create(&objects, &object, &ours).await?;

@@ -164,7 +164,8 @@ impl<'a> Moves<'a> {
         let objects = self.looking.cluster.objects(&certificate(), self.names().of(side));
         let object = if side == entry.home {
             let object = at_home(&entry.object(), objects.namespace());
-            owners::restore(self.looking.cluster, objects.namespace(), &entry.object(), object).await
+            let kinds = self.authority.owner_kinds();
+            owners::restore(self.looking.cluster, kinds, objects.namespace(), &entry.object(), object).await
         } else {
             copied(&entry.object(), objects.namespace(), &self.switch)
         };
@@ -398,7 +399,8 @@ impl<'a> Moves<'a> {
                 Err(error) => return Err(error),
             },
         };
-        let stays = owners::all_live(self.looking.cluster, here.namespace(), &original).await;
+        let kinds = self.authority.owner_kinds();
+        let stays = owners::all_live(self.looking.cluster, kinds, here.namespace(), &original).await;
         Ok(stays && (same_content(&original, copy) || is_planted(Mutant::UndoneCopyNotCompared)))
     }
 }
