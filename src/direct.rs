@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::payload::EnvironmentNames;
+use crate::payload::{EnvironmentNames, as_kept_by_lagoon};
 use crate::report::hand_over;
 use lagoon_task::Failure;
 use lagoon_task::context::Context;
@@ -89,8 +89,8 @@ impl Asked {
     fn result(&self, moved: &Moved) -> DirectResult {
         DirectResult {
             status: "Completed",
-            production_environment: self.names.standby.clone(),
-            standby_production_environment: self.names.production.clone(),
+            production_environment: as_kept_by_lagoon(&self.names.standby),
+            standby_production_environment: as_kept_by_lagoon(&self.names.production),
             production_routes: moved.to_standby.join(","),
             standby_routes: moved.to_active.join(","),
             source_namespace: self.source_namespace.clone(),
@@ -153,7 +153,7 @@ async fn prepare_and_carry_out<'a>(task: &Context, asked: &Asked, switch: &'a Sw
         return Ok(show(task, switch, &ready));
     }
     if matches!(ready, Ready::Nothing(_)) {
-        task.say("No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.");
+        task.say("Neither environment has a route, so none moves.");
     }
     let carried = switch.carry_out(ready).await?;
     let last_sentence = report(task, asked, &carried).await?;
@@ -172,7 +172,7 @@ fn fits(result: &DirectResult) -> Result<(), Failure> {
 /// A dry run: shows the plan and changes nothing.
 fn show(task: &Context, switch: &Switch<'_>, ready: &Ready<'_>) -> String {
     let outlook = match ready {
-        Ready::Nothing(_) => "no route has the label activestandby.lagoon.sh/migrate=true, so none would move",
+        Ready::Nothing(_) => "neither environment has a route, so none would move",
         Ready::Done(_) => "the switch is done already; a run would move nothing and report the result again",
         Ready::Planned(planned) if planned.is_begun() => "an interrupted switch would be continued",
         Ready::Planned(_) => "the switch can be carried out",

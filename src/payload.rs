@@ -12,6 +12,18 @@ pub struct EnvironmentNames {
     pub standby: String,
 }
 
+/// An environment's name in the form that Lagoon keeps for a project's environments and compares with: it makes the names of
+/// all environments so before it looks which is the active one (`makeSafe` in the API's resolvers: lower case, and a dash for
+/// every UTF-16 unit that is no letter, digit or dash of ASCII).
+#[must_use]
+pub fn as_kept_by_lagoon(name: &str) -> String {
+    let safe = |unit: u16| match u8::try_from(unit).map(char::from) {
+        Ok(one) if one.is_ascii_lowercase() || one.is_ascii_digit() => one,
+        _ => '-',
+    };
+    name.to_lowercase().encode_utf16().map(safe).collect()
+}
+
 /// What Lagoon sends for a switch.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -46,3 +46,20 @@ fn each_ways_own_fields_may_be_absent() {
     assert!(payload(&json!({ "crd": {} })).unwrap().crd.is_some());
     assert!(payload(&json!({ "crd": "x" })).is_err());
 }
+
+#[test]
+fn environment_name_goes_back_in_the_form_that_lagoon_keeps() {
+    let cases = [
+        ("main", "main"),
+        ("feature/New_Shop", "feature-new-shop"),
+        ("pr-42", "pr-42"),
+        ("release/1.2.x", "release-1-2-x"),
+        // Of a name outside of ASCII JavaScript sees UTF-16: two units for one beyond the first plane.
+        ("größe", "gr--e"),
+        ("a\u{1f600}b", "a--b"),
+        ("", ""),
+    ];
+    for (name, kept) in cases {
+        assert_eq!(payload::as_kept_by_lagoon(name), kept, "{name:?}");
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::payload::EnvironmentNames;
+use crate::payload::{EnvironmentNames, as_kept_by_lagoon};
 use crate::report::hand_over;
 use lagoon_task::Failure;
 use lagoon_task::cluster::{Cause, ClusterError};
@@ -47,8 +47,8 @@ impl SwitchResult {
     fn new(status: &'static str, names: &EnvironmentNames, observed: &Observed) -> Self {
         Self {
             status,
-            production_environment: names.production.clone(),
-            standby_production_environment: names.standby.clone(),
+            production_environment: as_kept_by_lagoon(&names.production),
+            standby_production_environment: as_kept_by_lagoon(&names.standby),
             production_routes: observed.active_hosts.clone().unwrap_or_default(),
             standby_routes: observed.standby_hosts.clone().unwrap_or_default(),
         }
