@@ -17,10 +17,6 @@ pub(crate) async fn is_running(cluster: &Cluster, namespace: &str, holder: &Hold
         let pod = pods.get(&holder.name).await?;
         return Ok(pod.is_some_and(|pod| is_same(&pod, holder) && !pod_has_ended(&pod)));
     }
-    if holder.uid.is_empty() {
-        // The uid of an object is known to who carries it out, so no run has written this.
-        return Ok(false);
-    }
     let kind = GroupVersionKind::gvk("dioscuri.amazee.io", "v1", "HostMigration");
     let migrations = cluster.objects(&ApiResource::from_gvk_with_plural(&kind, "hostmigrations"), namespace);
     // A list, since that is what the deployer may do.
