@@ -201,3 +201,16 @@ fn every_row_of_the_documented_comparison_names_a_test_that_exists() {
         }
     }
 }
+
+#[test]
+fn page_of_routes_is_made_from_the_declarations() {
+    let path = "docs/routes.md";
+    let page = fs::read_to_string(path).unwrap();
+    let marker = "cargo test --test documents -->\n\n";
+    let (words, _) = page.split_once(marker).unwrap();
+    let made = format!("{words}{marker}{}", route_switch::route::table());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, &made).unwrap();
+    }
+    assert_eq!(page, made, "UPDATE=1 cargo test --test documents writes it anew");
+}

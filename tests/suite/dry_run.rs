@@ -12,8 +12,8 @@ use lagoon_task_testing::{Finished, HostGuard, Request, ingress};
 use serde_json::{Value, json};
 
 use crate::evidence::{journals, writes};
-use switch_testing::control_plane;
 use switch_testing::{INGRESSES, Shop};
+use switch_testing::{control_plane, new_control_plane};
 
 async fn run(shop: &Shop<'_>, dry_run: Value) -> Finished {
     let mut payload = shop.payload();
@@ -76,14 +76,36 @@ async fn a_dry_run_tells_which_routes_are_offline_for_a_moment() {
 }
 
 #[tokio::test]
-async fn a_dry_run_without_routes_says_so() {
-    let shop = Shop::empty(control_plane().await, "dry-none").await;
+async fn dry_run_without_routes_says_so() {
+    // One that knows no kind of routes that the deployer may not see.
+    let control_plane = new_control_plane().await;
+    let shop = Shop::empty(&control_plane, "dry-none").await;
     let finished = show(&shop, json!(true)).await;
     assert_eq!(
         finished.log,
         "Switching: environment \"develop\" is to become active, \"main\" standby.\n\
-         Dry run: no route has the label activestandby.lagoon.sh/migrate=true, so none would move. Nothing has changed.\n"
+         Dry run: neither environment has a route, so none would move. Nothing has changed.\n"
     );
+}
+
+#[tokio::test]
+async fn dry_run_without_labelled_routes_says_that_nothing_would_move() {
+    let shop = Shop::empty(control_plane().await, "dry-unlabelled").await;
+    let mut own = ingress("own", "own.example.com", "web", None);
+    own["metadata"].as_object_mut().unwrap().remove("labels");
+    shop.add(&shop.active, vec![own]).await;
+    let finished = run(&shop, json!(true)).await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    assert_eq!(
+        finished.log,
+        "Switching: environment \"develop\" is to become active, \"main\" standby.\n\
+         The switch cannot be carried out, for one reason:\n\
+         - Namespaces \"dry-unlabelled-develop\" and \"dry-unlabelled-main\": no route there has the label \
+         activestandby.lagoon.sh/migrate=true, so nothing would move. Name the site's hosts in .lagoon.yml under \
+         production_routes, deploy both environments, then switch again.\n\
+         Nothing has changed.\n"
+    );
+    assert_eq!(writes(&finished), Vec::<&Request>::new());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use lagoon_task_testing::{ControlPlane, Fault, FaultProxy, Finished, Passing, Running, first, held_or_ended, ingress};
-use route_switch::journal::{Book, Head, Holder, RouteEntry, State, pack};
+use route_switch::journal::{Book, Head, Holder, Rewrites, RouteEntry, State, pack};
 use route_switch::side::Side;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -223,6 +223,7 @@ async fn leave_unfinished(shop: &Shop<'_>, [namespace, other]: [&str; 2], holder
         acceptances: Vec::new(),
         uid: "gone".to_owned(),
         resource_version: "1".to_owned(),
+        rewrites: Rewrites::default(),
         is_unproven: false,
         manifest: RawValue::from_string(route.to_string()).unwrap(),
     };

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::evidence::{journals, writes};
 use lagoon_task_testing::until_so;
 use switch_testing::control_plane;
-use switch_testing::{INGRESSES, Shop};
+use switch_testing::{INGRESSES, Shop, host};
 
 /// Switches a site that cannot be switched: the task must say these sentences and no other reason, and change nothing.
 async fn refuses(shop: &Shop<'_>, reasons: &[&str]) -> Finished {
@@ -276,9 +276,9 @@ async fn a_policy_that_refuses_a_route_is_told_in_its_own_words() {
     refuses(&shop, &[&reason("preview"), &reason("standby")]).await;
 }
 
-#[tokio::test]
-async fn a_service_without_a_ready_endpoint_is_noted_and_the_switch_goes_on() {
-    let shop = Shop::empty(control_plane().await, "idle").await;
+/// A shop whose Service in the active environment has no ready endpoint.
+async fn with_a_broken_service(project: &str) -> Shop<'static> {
+    let shop = Shop::empty(control_plane().await, project).await;
     let slice = |name: &str, ready: &Value| {
         json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -288,14 +288,35 @@ async fn a_service_without_a_ready_endpoint_is_noted_and_the_switch_goes_on() {
     };
     shop.add(&shop.standby, vec![slice("web-1", &json!(false)), slice("web-2", &json!(true))]).await;
     shop.add(&shop.active, vec![slice("web-1", &json!(false))]).await;
-    shop.add(&shop.standby, vec![ingress("standby", "standby.example.com", "web", None)]).await;
-    shop.add(&shop.active, vec![ingress("www", "www.example.com", "web", None)]).await;
+    shop.add(&shop.standby, vec![ingress("standby", &host(project, "standby"), "web", None)]).await;
+    shop.add(&shop.active, vec![ingress("www", &host(project, "www"), "web", None)]).await;
+    shop
+}
+
+#[tokio::test]
+async fn service_that_is_not_ready_and_not_idle_stops_the_switch() {
+    let shop = with_a_broken_service("broken").await;
+    let problem = "- Service \"web\" in namespace \"broken-main\": it has no ready endpoint, and its environment is not \
+                   idle: visitors would get errors. Look in Lagoon why the service does not run, deploy the environment \
+                   again, then switch again.";
+    refuses(&shop, &[problem]).await;
+    shop.label_namespace(&shop.active, "idling.amazee.io/force-scaled", "true").await;
+    shop.label_namespace(&shop.active, "idling.amazee.io/idled", "true").await;
+    let problem = "- Service \"web\" in namespace \"broken-main\": it has no ready endpoint: its environment was scaled down \
+                   by force, and no request wakes it. Start the environment in Lagoon, then switch again.";
+    refuses(&shop, &[problem]).await;
+}
+
+#[tokio::test]
+async fn service_of_an_idle_environment_is_noted_and_the_switch_goes_on() {
+    let shop = with_a_broken_service("idle").await;
+    shop.label_namespace(&shop.active, "idling.amazee.io/idled", "true").await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
     let note = |namespace: &str| {
         format!(
-            "Note: Service \"web\" in namespace \"{namespace}\" has no ready endpoint at the moment; the environment may be \
-             idle, and Lagoon wakes it at the first request.\n"
+            "Note: Service \"web\" in namespace \"{namespace}\" has no ready endpoint: its environment is idle, and Lagoon \
+             wakes it at the first request.\n"
         )
     };
     assert_eq!(finished.log.matches(&note("idle-main")).count(), 1, "{}", finished.log);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::evidence::{journals, writes};
 use switch_testing::Shop;
-use switch_testing::control_plane;
+use switch_testing::{control_plane, new_control_plane};
 
 /// The annotation's JSON, which stands in the log too.
 fn result(finished: &Finished) -> String {
@@ -106,23 +106,62 @@ async fn routes_of_the_active_environment_alone_move_and_the_others_are_none() {
 }
 
 #[tokio::test]
-async fn a_site_without_routes_to_move_completes_and_says_so() {
+async fn site_without_routes_to_move_is_told_so_and_not_switched() {
     let shop = Shop::empty(control_plane().await, "no-routes").await;
     let mut unlabelled = ingress("stays", "stays.example.com", "web", None);
     unlabelled["metadata"].as_object_mut().unwrap().remove("labels");
     shop.add(&shop.active, vec![unlabelled]).await;
     let before = shop.content().await;
     let finished = shop.switch().await;
-    assert_eq!(
-        result(&finished),
-        "{\"status\":\"Completed\",\"productionEnvironment\":\"develop\",\"standbyProductionEnvironment\":\"main\",\
-         \"productionRoutes\":\"\",\"standbyRoutes\":\"\",\"sourceNamespace\":\"no-routes-develop\",\
-         \"DestinationNamespace\":\"no-routes-main\"}"
-    );
-    let sentence =
-        "No route of either environment has the label activestandby.lagoon.sh/migrate=true, so none moves.\n";
-    assert!(finished.log.contains(sentence), "{}", finished.log);
+    // Lagoon would exchange the environments, and every host would stay.
+    assert_eq!((finished.exit_code, &finished.annotation), (Some(1), &None), "{}", finished.log);
+    assert!(finished.log.contains("so nothing would move"), "{}", finished.log);
     assert_eq!(writes(&finished), Vec::<&lagoon_task_testing::Request>::new());
     assert_eq!(journals(&shop).await, Vec::<String>::new());
     assert_eq!(shop.content().await, before);
+}
+
+#[tokio::test]
+async fn site_without_any_route_completes_and_says_so() {
+    // One that knows no kind of routes that the deployer may not see.
+    let control_plane = new_control_plane().await;
+    let shop = Shop::empty(&control_plane, "bare").await;
+    let finished = shop.switch().await;
+    assert_eq!(
+        result(&finished),
+        "{\"status\":\"Completed\",\"productionEnvironment\":\"develop\",\"standbyProductionEnvironment\":\"main\",\
+         \"productionRoutes\":\"\",\"standbyRoutes\":\"\",\"sourceNamespace\":\"bare-develop\",\
+         \"DestinationNamespace\":\"bare-main\"}"
+    );
+    assert!(finished.log.contains("Neither environment has a route, so none moves.\n"), "{}", finished.log);
+    assert_eq!(writes(&finished), Vec::<&lagoon_task_testing::Request>::new());
+    assert_eq!(journals(&shop).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn result_that_lagoon_could_not_keep_stops_the_switch_before_it_begins() {
+    let shop = Shop::empty(control_plane().await, "long-result").await;
+    let routes = (0..1200).map(|number| {
+        let host = format!("{number:04}-{}.long-result.example.com", "a".repeat(50));
+        ingress(&format!("r{number}"), &host, "web", None)
+    });
+    shop.add(&shop.active, routes.collect()).await;
+    let finished = shop.switch().await;
+    assert_eq!(finished.exit_code, Some(1), "{}", finished.log);
+    let problem = "- The 1200 hosts of the active environment: their names are 104399 bytes long together, and Lagoon keeps no \
+                   more than 65535. Take the label activestandby.lagoon.sh/migrate from some routes.\n";
+    assert!(finished.log.contains(problem), "{}", finished.log);
+    assert_eq!(writes(&finished), Vec::<&lagoon_task_testing::Request>::new());
+}
+
+#[tokio::test]
+async fn names_of_environments_go_back_as_lagoon_keeps_them() {
+    let shop = Shop::with_routes(control_plane().await, "branches").await;
+    let mut payload = shop.payload();
+    payload["productionEnvironment"] = "release/1.x".into();
+    payload["standbyEnvironment"] = "Feature/New_Shop".into();
+    let finished = shop.site.task(&payload).launch().await.unwrap().finish().await.unwrap();
+    let result = result(&finished);
+    assert!(result.contains("\"productionEnvironment\":\"feature-new-shop\""), "{result}");
+    assert!(result.contains("\"standbyProductionEnvironment\":\"release-1-x\""), "{result}");
 }

@@ -104,8 +104,8 @@ async fn what_cannot_be_looked_up_is_noted_and_does_not_stop_the_switch() {
     shop.add(&shop.active, vec![route("pictures", json!({ "defaultBackend": bucket }))]).await;
     let finished = shop.switch().await;
     assert_eq!(finished.exit_code, Some(0), "{}", finished.log);
-    let note = "Note: Ingress \"pictures\" in namespace \"resource-note-main\" names Bucket \"pictures\", which could not be \
-                looked up: make sure that namespace \"resource-note-develop\" has it too.\n";
+    let note = "Note: Ingress \"pictures\" in namespace \"resource-note-main\" names Bucket \"pictures\" (in \
+                spec.defaultBackend.resource), which could not be looked up: make sure that namespace \"resource-note-develop\" has it too.\n";
     assert_eq!(finished.log.matches(note).count(), 1, "{}", finished.log);
 }
 

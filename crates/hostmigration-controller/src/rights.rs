@@ -1,16 +1,18 @@
 //! What the controller needs of the cluster, and whether it is there.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ApiResource, PostParams};
 
 use crate::health::{Health, Needs};
 use hostmigration::{API_VERSION, GROUP};
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, ObjectName};
+use route_switch::route::{KINDS, SECRET, Target};
 
 /// Rights that are there are checked again after this long.
 const EVERY: Duration = Duration::from_mins(5);
@@ -22,12 +24,12 @@ const SOON: Duration = Duration::from_secs(10);
 const CONCURRENT: usize = 8;
 
 /// Some verbs on a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     /// API group; empty for Kubernetes' core.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// The resource.
-    pub resource: &'static str,
+    pub resource: Cow<'static, str>,
     /// The one object that they hold for; empty for all.
     pub name: &'static str,
     /// What may be done.
@@ -35,29 +37,53 @@ pub struct Rights {
 }
 
 const fn rights(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Rights {
-    Rights { group, resource, name: "", verbs }
+    named(group, resource, "", verbs)
+}
+
+/// The same for the one object of this name.
+const fn named(
+    group: &'static str,
+    resource: &'static str,
+    name: &'static str,
+    verbs: &'static [&'static str],
+) -> Rights {
+    Rights { group: Cow::Borrowed(group), resource: Cow::Borrowed(resource), name, verbs }
 }
 
 const ROUTES: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete"];
 
 /// The rights in all namespaces: those of the `ClusterRole` in `deploy/hostmigration-controller.yaml`.
-pub const EVERYWHERE: &[Rights] = &[
+#[must_use]
+pub fn everywhere() -> Vec<Rights> {
+    let of = |resource: ApiResource, verbs| Rights {
+        group: resource.group.into(),
+        resource: resource.plural.into(),
+        name: "",
+        verbs,
+    };
+    let routes = KINDS.into_iter().map(|kind| of(kind.resource(), ROUTES));
+    // What routes name beside themselves, but for Secrets, which are read by their names alone.
+    let places = KINDS.into_iter().flat_map(|kind| kind.places().iter().copied().flatten());
+    let named: BTreeSet<&Target> = places.map(|place| place.target).filter(|target| **target != SECRET).collect();
+    let listed = named.into_iter().flat_map(Target::resources).map(|resource| of(resource, &["list"]));
+    let listed = listed.chain(route_switch::not_moved().map(|resource| of(resource, &["list"])));
+    let known = |rights: &Rights| ALWAYS.iter().any(|one| one.group == rights.group && one.resource == rights.resource);
+    ALWAYS.iter().cloned().chain(routes).chain(listed.filter(|rights| !known(rights))).collect()
+}
+
+/// Those that do not depend on the kinds of routes.
+const ALWAYS: &[Rights] = &[
     rights(GROUP, "hostmigrations", &["get", "list", "watch", "patch"]),
     rights("", "namespaces", &["get"]),
     rights("", "pods", &["get", "list"]),
     rights("", "serviceaccounts", &["list"]),
     rights("coordination.k8s.io", "leases", &["create"]),
-    Rights { name: "activestandby-switch", ..rights("coordination.k8s.io", "leases", &["get", "update", "delete"]) },
+    named("coordination.k8s.io", "leases", "activestandby-switch", &["get", "update", "delete"]),
     rights("", "services", &["list"]),
     rights("discovery.k8s.io", "endpointslices", &["list"]),
     rights("", "secrets", &["get", "create", "delete"]),
     rights("", "configmaps", &["get", "list", "create", "update", "delete"]),
-    rights("networking.k8s.io", "ingresses", ROUTES),
-    rights("gateway.networking.k8s.io", "httproutes", ROUTES),
-    rights("gateway.networking.k8s.io", "gateways", &["list"]),
     rights("gateway.networking.k8s.io", "referencegrants", &["list"]),
-    rights("traefik.io", "middlewares", &["list"]),
-    rights("traefik.containo.us", "middlewares", &["list"]),
     rights("cert-manager.io", "certificates", &["get", "list", "create", "delete"]),
     rights("events.k8s.io", "events", &["create", "patch"]),
 ];
@@ -68,7 +94,7 @@ pub const PRUNING: Rights = rights(GROUP, "hostmigrations", &["delete"]);
 /// The rights in the controller's own namespace: those of the `Role` there.
 const OWN: &[Rights] = &[
     rights("coordination.k8s.io", "leases", &["create"]),
-    Rights { name: crate::election::LEASE, ..rights("coordination.k8s.io", "leases", &["get", "update"]) },
+    named("coordination.k8s.io", "leases", crate::election::LEASE, &["get", "update"]),
 ];
 
 /// Checks again and again whether what the controller needs is there.
@@ -103,7 +129,7 @@ async fn check(cluster: &Cluster, namespace: &str, prunes: bool) -> Result<Needs
 /// All rights that the controller needs, one by one.
 fn questions(namespace: &str, prunes: bool) -> Vec<ResourceAttributes> {
     let mut questions = Vec::new();
-    for rights in EVERYWHERE.iter().chain(prunes.then_some(&PRUNING)) {
+    for rights in everywhere().iter().chain(prunes.then_some(&PRUNING)) {
         questions.extend(rights.verbs.iter().map(|verb| question(rights, verb, "")));
     }
     for rights in OWN {
@@ -115,8 +141,8 @@ fn questions(namespace: &str, prunes: bool) -> Vec<ResourceAttributes> {
 fn question(rights: &Rights, verb: &str, namespace: &str) -> ResourceAttributes {
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     ResourceAttributes {
-        group: text(rights.group),
-        resource: text(rights.resource),
+        group: text(&rights.group),
+        resource: text(&rights.resource),
         name: text(rights.name),
         verb: text(verb),
         namespace: text(namespace),

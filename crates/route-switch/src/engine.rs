@@ -17,7 +17,7 @@ use crate::mutants::{Mutant, is_planted};
 use crate::plan::claim::{self, Begun, Proof};
 use crate::plan::manifest::at_home;
 use crate::plan::observed::Observed;
-use crate::plan::{already_done, plan, table};
+use crate::plan::{already_done, nothing_moves, plan, public_hosts_stay, table};
 use crate::route::kind_named;
 use crate::side::{Side, Sides};
 use crate::{Authority, Caller, SwitchError};
@@ -168,6 +168,10 @@ impl<'a> Switch<'a> {
                 book = plan.book;
             }
             Err(found) => problems.extend(found),
+        }
+        if !is_begun && ended.is_none() {
+            problems.extend(nothing_moves(&observed));
+            notes.extend(public_hosts_stay(&observed));
         }
         let mut head = self.head(own.as_ref().filter(|_| is_begun || ended.is_some()), ended.clone());
         if problems.is_empty() {
@@ -371,8 +375,11 @@ impl<'a> Switch<'a> {
     /// The book of an unfinished switch, unless it is another one or somebody is at it.
     async fn may_go_on(&self, journal: &Journal<'a>) -> Result<Book, SwitchError> {
         let head = &journal.head;
+        // One without a uid, which somebody may have written by hand, may name this very run.
+        let is_own = Holder { uid: self.holder.uid.clone(), ..head.holder.clone() } == self.holder
+            && (head.holder.uid.is_empty() || head.holder == self.holder);
         // An older version of this program takes no lock but its journal.
-        if head.holder != self.holder && holder::is_running(&self.cluster, &self.names.standby, &head.holder).await? {
+        if !is_own && holder::is_running(&self.cluster, &self.names.standby, &head.holder).await? {
             let holder = head.holder.object_name(&self.names.standby);
             return Err(LockError::Held { holder, since: "before this run".to_owned() }.into());
         }

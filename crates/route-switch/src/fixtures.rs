@@ -1,15 +1,16 @@
 //! Routes and namespaces for the tests of this module.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::journal::RouteEntry;
+use crate::journal::{Rewrites, RouteEntry};
 use crate::labels;
-use crate::plan::observed::{Namespace, Observed, Rights, Rule};
-use crate::route::{Route, kind_named};
+use crate::plan::manifest;
+use crate::plan::observed::{Namespace, Observed, Rights, Rule, Thing};
+use crate::route::{Route, SERVICE, kind_named};
 use crate::side::{Side, Sides};
 
 /// The namespace of the standby environment.
@@ -93,10 +94,23 @@ fn namespace(name: &str, routes: &[Value]) -> Namespace {
     Namespace {
         name: name.to_owned(),
         routes: routes.iter().map(|route| read(route, name)).collect(),
-        services: BTreeSet::from(["web".to_owned()]),
+        things: BTreeMap::from([(&SERVICE, things(&["web"]))]),
         rights: Rights { complete: true, rules: vec![everything] },
         ..Namespace::default()
     }
+}
+
+/// The route in the other namespace, as a switch that rewrites nothing beside its namespace brings it there.
+pub(crate) fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
+    let kind = object["kind"].as_str().unwrap_or("Ingress").to_owned();
+    let manifest = RawValue::from_string(object.to_string()).unwrap();
+    manifest::moved(&RouteEntry { kind, manifest, ..entry("www", Side::Standby) }, from, to, switch)
+}
+
+/// Things of these names, of which anything can be named.
+#[allow(clippy::unnecessary_wraps, reason = "as an observation has them")]
+pub(crate) fn things(names: &[&str]) -> Option<BTreeMap<String, Thing>> {
+    Some(names.iter().map(|&name| (name.to_owned(), Thing::default())).collect())
 }
 
 /// The route as it is seen in a namespace.
@@ -121,6 +135,7 @@ pub(crate) fn entry(name: &str, home: Side) -> RouteEntry {
         acceptances: Vec::new(),
         uid: format!("uid-of-{name}"),
         resource_version: "7".to_owned(),
+        rewrites: Rewrites::default(),
         is_unproven: false,
         manifest: RawValue::from_string(ingress(name).to_string()).unwrap(),
     }

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod route;
 pub mod side;
 
+pub use cluster::kinds::not_moved;
 pub use engine::{Carried, Ready, Switch, note_reported};
 pub use error::SwitchError;
 pub use lock::LockError;

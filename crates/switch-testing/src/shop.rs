@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use lagoon_task_testing::k8s_openapi::api::core::v1::Namespace;
 use lagoon_task_testing::k8s_openapi::api::networking::v1::Ingress;
 use lagoon_task_testing::{
     ControlPlane, FaultProxy, Finished, Running, Task, built, ingress, service, tls_secret, until_so,
@@ -167,6 +168,13 @@ impl<'bench> Shop<'bench> {
             is_refused
         })
         .await;
+    }
+
+    /// Puts a label on a namespace.
+    pub async fn label_namespace(&self, namespace: &str, label: &str, value: &str) {
+        let namespaces: Api<Namespace> = Api::all(self.site.client());
+        let patch = json!({ "metadata": { "labels": { label: value } } });
+        namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
     /// All objects of a resource in a namespace, in the order of their names.

@@ -3,6 +3,7 @@
 pub(crate) mod ensure;
 pub(crate) mod holder;
 pub(crate) mod kinds;
+mod needs;
 pub(crate) mod observe;
 pub(crate) mod owners;
 pub(crate) mod probe;

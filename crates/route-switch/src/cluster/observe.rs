@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join, try_join3};
 use k8s_openapi::api::core::v1;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{ApiResource, GroupVersionKind};
+use kube::api::ApiResource;
 use serde_json::{Value, json};
 
-use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, gateway_api, kinds, none_of_unknown};
+use crate::cluster::kinds::{CERT_MANAGER, Groups, allowed, certificate, kinds, none_of_unknown, not_moved, older};
 use crate::cluster::room::Room;
 use crate::cluster::{ensure, owners};
+use crate::journal::LARGEST_ROUTE;
 use crate::json::{at, text_at};
-use crate::plan::LARGEST_ROUTE;
-use crate::plan::observed::{Certificate, Grant, Missing, Namespace, Observed, Rights};
+use crate::labels;
+use crate::plan::manifest::OWN_WORDS;
+use crate::plan::observed::{Certificate, Missing, Namespace, Observed, Rights, Thing};
 use crate::plan::users;
-use crate::route::{BesideKind, Route, RouteKind};
+use crate::route::{Route, RouteKind, SERVICE, Target};
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::{Cause, Cluster, ClusterError, Listed, Metadata, ObjectName, Objects};
 
@@ -73,18 +74,37 @@ impl<'a> Looking<'a> {
     /// right to it, and some have a part of it or an old version.
     async fn all_routes(&self, side: Side, groups: &Groups, into: &mut Namespace) -> Result<(), ClusterError> {
         let lists = kinds(groups).map(|kind| async move { (kind, self.routes(side, kind, Route::read).await) });
+        let mut not_moved: Vec<ApiResource> = not_moved().filter(|kind| groups.contains(&kind.group)).collect();
         for (kind, routes) in join_all(lists).await {
             match routes {
                 Ok(routes) => into.routes.extend(routes),
                 Err(error) if kind.is_built_in() => return Err(error),
                 Err(error) => match error.cause() {
                     Cause::Forbidden(_) => into.unseen.push(kind.resource().kind),
-                    Cause::KindUnknown => into.unknown.push(kind.resource().kind),
+                    Cause::KindUnknown => {
+                        into.unknown.push(kind.resource().kind);
+                        not_moved.extend(older(kind));
+                    }
                     _ => return Err(error),
                 },
             }
         }
+        for stuck in join_all(not_moved.iter().map(|resource| self.stuck(side, resource))).await {
+            into.stuck.extend(stuck?);
+        }
         Ok(())
+    }
+
+    /// The objects of a kind that is not moved, with the label that has a route moved.
+    async fn stuck(&self, side: Side, resource: &ApiResource) -> Result<Vec<(String, String)>, ClusterError> {
+        let objects = self.cluster.objects(resource, self.names.of(side));
+        let all = allowed(none_of_unknown(objects.list_metadata().await))?.unwrap_or_default();
+        let labelled = all.into_iter().filter(|one| {
+            [labels::MIGRATE, labels::LEGACY_MIGRATE]
+                .iter()
+                .any(|label| one.labels.get(*label).is_some_and(|value| value == "true"))
+        });
+        Ok(labelled.map(|one| (resource.kind.clone(), one.name)).collect())
     }
 
     async fn groups(&self) -> Result<Groups, ClusterError> {
@@ -118,13 +138,12 @@ impl<'a> Looking<'a> {
 
     async fn namespace(&self, side: Side, groups: &Groups) -> Result<Namespace, ClusterError> {
         let name = self.names.of(side);
-        let services = async {
-            let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), name);
-            services.list_metadata().await
-        };
         let mut namespace = Namespace { name: name.clone(), ..Namespace::default() };
-        let ((), services) = try_join(self.all_routes(side, groups, &mut namespace), services).await?;
-        namespace.services = services.into_iter().map(|service| service.name).collect();
+        let ((), services) = try_join(self.all_routes(side, groups, &mut namespace), self.services(name)).await?;
+        let (services, words): (BTreeMap<String, Thing>, Vec<BTreeMap<String, String>>) =
+            services.into_iter().map(|(metadata, thing)| ((metadata.name.clone(), thing), own_words(metadata))).unzip();
+        namespace.things.insert(&SERVICE, Some(services));
+        namespace.own_words = agreed(words);
         let pods = self.pods(side);
         let builds = async { allowed(pods.list(|pod| users::build(&pod)).await) };
         let (certificates, rights, builds) =
@@ -135,58 +154,10 @@ impl<'a> Looking<'a> {
         Ok(namespace)
     }
 
-    /// What is looked at only when a route makes it matter.
-    pub(crate) async fn look_closer(&self, observed: &mut Observed, groups: &Groups) -> Result<(), ClusterError> {
-        if Side::BOTH.iter().all(|side| observed.sides.of(*side).movers().next().is_none()) {
-            return Ok(());
-        }
-        let sides = &observed.sides;
-        let (standby, active) = try_join(self.ready(sides, Side::Standby), self.ready(sides, Side::Active)).await?;
-        let destinations = self.destinations(sides).await?;
-        let mut beside = Vec::new();
-        for side in Side::BOTH {
-            beside.push((side, self.beside(sides, side, groups).await?));
-        }
-        let mut gateways = Vec::new();
-        for side in Side::BOTH {
-            gateways.push((side, self.gateways(sides, side).await?));
-        }
-        self.grants(observed).await?;
-        let differing: BTreeSet<Side> = destinations
-            .iter()
-            .filter(|(_, there)| there.same == Some(false))
-            .map(|((home, _), _)| home.other())
-            .collect();
-        for side in differing {
-            observed.sides.of_mut(side).users = self.secret_users(side, groups, false).await?;
-        }
-        observed.sides.standby.ready = standby;
-        observed.sides.active.ready = active;
-        observed.destinations = destinations;
-        for (side, found) in beside {
-            observed.sides.of_mut(side).beside = found;
-        }
-        for (side, found) in gateways {
-            observed.sides.of_mut(side).gateways = found;
-        }
-        Ok(())
-    }
-
-    /// The Services with a ready endpoint, where a route sends requests to from the other side.
-    async fn ready(&self, sides: &Sides<Namespace>, side: Side) -> Result<Option<BTreeSet<String>>, ClusterError> {
-        if sides.of(side.other()).movers().all(|route| route.references.services.is_empty()) {
-            return Ok(None);
-        }
-        let slices = self.cluster.objects(&ApiResource::erase::<EndpointSlice>(&()), self.names.of(side));
-        let listed = slices.list(|slice| {
-            let endpoints = slice.get("endpoints").and_then(Value::as_array);
-            let ready = endpoints
-                .into_iter()
-                .flatten()
-                .any(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true));
-            Metadata::of(&slice).labels.remove("kubernetes.io/service-name").filter(|_| ready)
-        });
-        allowed(listed.await.map(|services| services.into_iter().flatten().collect()))
+    /// The Services, and what Lagoon writes on them.
+    async fn services(&self, namespace: &str) -> Result<Vec<(Metadata, Thing)>, ClusterError> {
+        let services = self.cluster.objects(&ApiResource::erase::<v1::Service>(&()), namespace);
+        services.list(|service| (Metadata::of(&service), thing(&SERVICE, &service))).await
     }
 
     pub(crate) fn pods(&self, side: Side) -> Objects<'a> {
@@ -210,90 +181,6 @@ impl<'a> Looking<'a> {
         });
         // Where the deployer may not see them, they are none of its business.
         Ok(allowed(none_of_unknown(listed.await))?.unwrap_or_default())
-    }
-
-    /// Which of the things that routes of either side name beside them are on `side`.
-    async fn beside(
-        &self,
-        sides: &Sides<Namespace>,
-        side: Side,
-        groups: &Groups,
-    ) -> Result<BTreeMap<BesideKind, Option<BTreeSet<String>>>, ClusterError> {
-        let mut named: BTreeMap<BesideKind, BTreeSet<String>> = BTreeMap::new();
-        for route in Side::BOTH.iter().flat_map(|side| sides.of(*side).movers()) {
-            for beside in &route.references.beside {
-                named.entry(beside.kind).or_default().insert(beside.name.clone());
-            }
-        }
-        let mut found = BTreeMap::new();
-        for (kind, names) in named {
-            let there = match kind {
-                BesideKind::Service => continue,
-                BesideKind::Secret => {
-                    let present = self.present_secrets(side, names).await;
-                    present.map(|present| present.into_iter().map(|secret| secret.name).collect())
-                }
-                BesideKind::ConfigMap => {
-                    let config_maps = ApiResource::erase::<v1::ConfigMap>(&());
-                    self.names_of(&self.cluster.objects(&config_maps, self.names.of(side))).await
-                }
-                BesideKind::Middleware => self.middlewares(side, groups).await,
-            };
-            found.insert(kind, allowed(there)?);
-        }
-        Ok(found)
-    }
-
-    async fn middlewares(&self, side: Side, groups: &Groups) -> Result<BTreeSet<String>, ClusterError> {
-        let mut all = BTreeSet::new();
-        for group in ["traefik.io", "traefik.containo.us"].into_iter().filter(|group| groups.contains(*group)) {
-            let kind = GroupVersionKind::gvk(group, "v1alpha1", "Middleware");
-            let resource = ApiResource::from_gvk_with_plural(&kind, "middlewares");
-            all.extend(self.names_of(&self.cluster.objects(&resource, self.names.of(side))).await?);
-        }
-        Ok(all)
-    }
-
-    async fn gateways(&self, sides: &Sides<Namespace>, side: Side) -> Result<Option<BTreeSet<String>>, ClusterError> {
-        let mut movers = sides.of(side.other()).movers();
-        if !movers.any(|route| route.references.gateways.iter().any(|gateway| gateway.namespace.is_none())) {
-            return Ok(None);
-        }
-        let gateways = self.cluster.objects(&gateway_api("v1", "Gateway", "gateways"), self.names.of(side));
-        allowed(self.names_of(&gateways).await)
-    }
-
-    /// The `ReferenceGrants` of the namespaces that routes name.
-    async fn grants(&self, observed: &mut Observed) -> Result<(), ClusterError> {
-        let movers = Side::BOTH.iter().flat_map(|side| observed.sides.of(*side).movers());
-        let namespaces: BTreeSet<String> =
-            movers.flat_map(|route| route.references.granted.iter().map(|wanted| wanted.namespace.clone())).collect();
-        for namespace in namespaces {
-            match allowed(self.grants_in(&namespace).await)? {
-                Some(grants) => observed.grants.extend(grants),
-                None => {
-                    observed.unreadable_grants.insert(namespace);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn grants_in(&self, namespace: &str) -> Result<Vec<Grant>, ClusterError> {
-        let list = |version| {
-            let resource = gateway_api(version, "ReferenceGrant", "referencegrants");
-            let grants = self.cluster.objects(&resource, namespace);
-            async move { grants.list(|object| grant(&object)).await }
-        };
-        match list("v1beta1").await {
-            Err(error) if *error.cause() == Cause::KindUnknown => none_of_unknown(list("v1").await),
-            other => other,
-        }
-    }
-
-    async fn names_of(&self, objects: &Objects<'_>) -> Result<BTreeSet<String>, ClusterError> {
-        let all = none_of_unknown(objects.list_metadata().await)?;
-        Ok(all.into_iter().map(|metadata| metadata.name).collect())
     }
 
     /// What the deployer may do in the namespace. One question a namespace, where a `SelfSubjectAccessReview` would be
@@ -320,15 +207,33 @@ impl<'a> Looking<'a> {
     }
 }
 
-fn grant(object: &Value) -> Grant {
-    let entries = |field: &str| at(object, &["spec", field]).and_then(Value::as_array).cloned().unwrap_or_default();
-    let from = entries("from").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("HTTPRoute"));
-    let to = entries("to").into_iter().filter(|entry| text_at(entry, &["kind"]) == Some("Service"));
-    Grant {
-        namespace: object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        from: from.filter_map(|entry| text_at(&entry, &["namespace"]).map(str::to_owned)).collect(),
-        services: to.map(|entry| text_at(&entry, &["name"]).map(str::to_owned)).collect(),
+/// What of a thing can be named: the ports of a Service, the listeners of a Gateway.
+pub(super) fn thing(target: &Target, object: &Value) -> Thing {
+    let (list, fields) = if *target == SERVICE { ("ports", ["name", "port"]) } else { ("listeners", ["name", "name"]) };
+    let items = at(object, &["spec", list]).and_then(Value::as_array).into_iter().flatten();
+    let parts = items
+        .flat_map(|item| fields.map(|field| item.get(field)))
+        .flatten()
+        .filter_map(|part| part.as_str().map(str::to_owned).or_else(|| part.as_i64().map(|number| number.to_string())));
+    Thing { parts: parts.collect(), is_external: text_at(object, &["spec", "type"]) == Some("ExternalName") }
+}
+
+/// With which labels and annotations Lagoon tells this object's environment from others.
+fn own_words(metadata: Metadata) -> BTreeMap<String, String> {
+    let all = metadata.labels.into_iter().chain(metadata.annotations);
+    all.filter(|(word, _)| OWN_WORDS.contains(&word.as_str())).collect()
+}
+
+/// What all objects that have a word agree on.
+fn agreed(words: Vec<BTreeMap<String, String>>) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (word, value) in words.into_iter().flatten() {
+        found.entry(word).or_default().insert(value);
     }
+    found
+        .into_iter()
+        .filter_map(|(word, mut values)| Some((word, values.pop_first().filter(|_| values.is_empty())?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ async fn ask(looking: Looking<'_>, switch: &str, route: &RouteEntry) -> Result<A
         Err(error) if *error.cause() != Cause::Conflict => return Err(error),
         _ => {}
     }
-    let object = manifest::moved(&route.object(), from, to, switch);
+    let object = manifest::moved(route, from, to, switch);
     let there = looking.cluster.objects(&kind.resource(), to);
     match ensure::ask(|| there.could_create(&object)).await {
         Ok(kept) => Ok(match manifest::difference(&object, &kept) {

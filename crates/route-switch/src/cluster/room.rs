@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::journal::BOOK_LIMIT;
-use crate::plan::LARGEST_ROUTE;
+use crate::journal::{BOOK_LIMIT, LARGEST_ROUTE};
 use crate::route::{References, Route};
 
 /// Hosts with paths that are kept of routes that stay, at most. They only name the one that has a host already.

@@ -7,7 +7,7 @@ use crate::plan::Problem;
 
 /// What there is to do. Nothing has been changed to find out.
 pub enum Ready<'a> {
-    /// No route is labelled to be moved. What is worth knowing about that.
+    /// The site has no routes. What is worth knowing about that.
     Nothing(Vec<String>),
     /// The switch is done already, and Lagoon may not know it.
     Done(Box<Done<'a>>),

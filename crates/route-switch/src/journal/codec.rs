@@ -16,6 +16,9 @@ pub const PART_LIMIT: usize = 900 * 1024;
 /// sites too.
 pub const BOOK_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Bytes of a route that is moved, at most: 256 KiB, as much as all the annotations that an object may have.
+pub const LARGEST_ROUTE: usize = 256 * 1024;
+
 /// Parts of a book, at most: as many as bytes that cannot be packed would need.
 pub const MOST_PARTS: usize = BOOK_LIMIT / PART_LIMIT + 2;
 

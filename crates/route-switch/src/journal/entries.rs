@@ -1,6 +1,6 @@
 //! What a switch writes down before it deletes anything: who, where to, and every route as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -117,12 +117,34 @@ pub struct RouteEntry {
     pub uid: String,
     /// The version of it that the manifest is of.
     pub resource_version: String,
+    /// What of it reads differently on the other side.
+    #[serde(default, skip_serializing_if = "Rewrites::is_empty")]
+    pub rewrites: Rewrites,
     /// Whether it is nowhere by the word of a journal alone that others may have written: then it is not created where it
     /// was.
     #[serde(skip)]
     pub is_unproven: bool,
     /// The whole of it.
     pub manifest: Box<RawValue>,
+}
+
+/// What of a route reads differently on the other side, beside what names its namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rewrites {
+    /// The entries of Traefik's lists that name something of the route's own namespace, which the other one has too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub followed: BTreeSet<String>,
+    /// Lagoon's own labels and annotations that tell environments apart, as the other environment's objects have them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
+}
+
+impl Rewrites {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.followed.is_empty() && self.words.is_empty()
+    }
 }
 
 /// A Secret that goes along with the routes that name it.

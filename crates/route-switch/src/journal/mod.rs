@@ -11,9 +11,9 @@ mod proof;
 mod shelf;
 mod store;
 
-pub use codec::{BOOK_LIMIT, MOST_PARTS, PART_LIMIT, PackError, ParseError, pack, unpack};
+pub use codec::{BOOK_LIMIT, LARGEST_ROUTE, MOST_PARTS, PART_LIMIT, PackError, ParseError, pack, unpack};
 pub use entries::{
-    Book, CertificateEntry, Head, Holder, Moved, RouteEntry, RouteKey, SecretEntry, SecretWay, State, VERSION,
+    Book, CertificateEntry, Head, Holder, Moved, Rewrites, RouteEntry, RouteKey, SecretEntry, SecretWay, State, VERSION,
 };
 pub use error::{Damage, JournalError};
 pub(crate) use proof::{digest, digests};

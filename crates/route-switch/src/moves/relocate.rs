@@ -114,7 +114,7 @@ impl Moves<'_> {
         if side == route.home {
             manifest::at_home(&route.object(), home)
         } else {
-            manifest::moved(&route.object(), home, there, &self.switch)
+            manifest::moved(route, home, there, &self.switch)
         }
     }
 
@@ -182,12 +182,12 @@ impl Moves<'_> {
         let references = kind.references(now, self.names().of(home));
         let known = self.companions().0;
         let is_new = |name: &&String| !known.iter().any(|entry| entry.home == home && entry.name == **name);
-        for name in references.certificates.iter().filter(is_new) {
+        for name in references.certificates().filter(is_new) {
             let entry = SecretEntry { home, name: name.clone(), way: SecretWay::Copy };
             self.copy_to_the_other_side(&entry).await?;
             self.book().secrets.push(entry);
         }
-        route.entry.secrets = references.certificates;
+        route.entry.secrets = references.certificates().cloned().collect();
         route.entry.urls = references.urls;
         Ok(())
     }
@@ -268,7 +268,7 @@ fn verdict(wanted: &[Acceptance], found: &[Acceptance]) -> Verdict {
     let answers = wanted.iter().map(|wanted| {
         // A parent in the route's old namespace may be named by its namespace, and then stays the one there.
         let is_same = |found: &&Acceptance| {
-            found.controller == wanted.controller
+            (&found.controller, &found.condition) == (&wanted.controller, &wanted.condition)
                 && (found.parent == wanted.parent
                     || wanted.parent.starts_with('/') && found.parent.ends_with(&wanted.parent))
         };

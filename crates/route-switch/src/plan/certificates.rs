@@ -18,7 +18,7 @@ use crate::side::Side;
 #[must_use]
 pub fn named_secrets(namespace: &Namespace) -> BTreeSet<String> {
     let seen = namespace.movers().filter(|route| route.sighting == Sighting::Seen);
-    seen.flat_map(|route| route.references.certificates.iter().cloned()).collect()
+    seen.flat_map(|route| route.references.certificates().cloned()).collect()
 }
 
 /// The Secrets of all routes that are still to move.

@@ -192,7 +192,7 @@ pub(crate) fn resume(observed: &mut Observed, head: &Head, book: Book, proof: &P
 /// What the journal says of a route that is at home, as it now is.
 fn as_seen_at_home(observed: &Observed, claimed: &RouteEntry) -> Option<RouteEntry> {
     let mut routes = observed.sides.of(claimed.home).movers();
-    let seen = entry(routes.find(|route| is_of(route, claimed, claimed.home))?, claimed.home)?;
+    let seen = entry(observed, routes.find(|route| is_of(route, claimed, claimed.home))?, claimed.home)?;
     Some(RouteEntry { may_overlap: claimed.may_overlap, ..seen })
 }
 
@@ -202,10 +202,12 @@ fn as_arrived(observed: &Observed, head: &Head, mut claimed: RouteEntry) -> Rout
     let mut there = observed.sides.of(claimed.home.other()).routes.iter();
     let Some(arrived) = there.find(|route| is_of(route, &claimed, claimed.home)) else { return claimed };
     let copy: Value = arrived.manifest.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let is_same = say_the_same(&copy, &moved(&claimed.object(), from, to, &head.switch_id));
-    let object = if is_same { claimed.object() } else { brought_back(&copy, to, from) };
+    let is_same = say_the_same(&copy, &moved(&claimed, from, to, &head.switch_id));
+    let words = &observed.sides.of(claimed.home).own_words;
+    let object = if is_same { claimed.object() } else { brought_back(&copy, to, from, arrived.kind.places(), words) };
     let references = arrived.kind.references(&object, from);
-    (claimed.urls, claimed.secrets) = (references.urls, references.certificates);
+    claimed.secrets = references.certificates().cloned().collect();
+    claimed.urls = references.urls;
     if let Some(manifest) = RawValue::from_string(object.to_string()).ok().filter(|_| !is_same) {
         claimed.manifest = manifest;
     }

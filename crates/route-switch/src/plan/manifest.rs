@@ -1,10 +1,12 @@
 //! What an object is to look like where it goes. Plain functions on plain data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 
 use serde_json::{Map, Value, json};
 
+use crate::journal::RouteEntry;
+use crate::route::{Place, RouteKind, kind_named};
 use crate::{labels, route};
 
 /// Fields of `metadata` that the server sets, or that mean nothing in another namespace: an owner is always in the same
@@ -64,11 +66,13 @@ pub fn returned(object: &Value, namespace: &str, switch: &str) -> Value {
     object
 }
 
-/// A route that has been moved, as it is to be where it came from.
+/// A route that has been moved, as it is to be where it came from. `words` are those of the objects there with which Lagoon
+/// tells environments apart.
 #[must_use]
-pub fn brought_back(object: &Value, from: &str, to: &str) -> Value {
+pub fn brought_back(object: &Value, from: &str, to: &str, places: Places, words: &BTreeMap<String, String>) -> Value {
     let mut object = at_home(object, to);
-    follow(&mut object, from, to);
+    route::follow(&mut object, places, from, to, &|_| true);
+    reword(&mut object, words);
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         for label in [labels::SWITCH, labels::MIGRATING, labels::MIGRATED_FROM] {
             labels.shift_remove(label);
@@ -87,9 +91,11 @@ pub fn copied(object: &Value, namespace: &str, switch: &str) -> Value {
 
 /// A route in the other namespace, with the labels that it has while the switch goes on.
 #[must_use]
-pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
-    let mut object = copied(object, to, switch);
-    follow(&mut object, from, to);
+pub fn moved(route: &RouteEntry, from: &str, to: &str, switch: &str) -> Value {
+    let mut object = copied(&route.object(), to, switch);
+    let places = kind_named(&route.kind).map_or(&[][..], RouteKind::places);
+    route::follow(&mut object, places, from, to, &|entry| route.rewrites.followed.contains(entry));
+    reword(&mut object, &route.rewrites.words);
     label(&mut object, labels::MIGRATE, "true");
     // Until all have moved.
     label(&mut object, labels::MIGRATING, "true");
@@ -100,12 +106,33 @@ pub fn moved(object: &Value, from: &str, to: &str, switch: &str) -> Value {
     object
 }
 
-/// Has the annotations of a route name things of the namespace that it goes to.
-fn follow(object: &mut Value, from: &str, to: &str) {
-    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        route::follow(annotations, from, to);
+/// Has the labels and annotations of Lagoon that tell environments apart say what they say in the other one.
+fn reword(object: &mut Value, words: &BTreeMap<String, String>) {
+    for place in ["labels", "annotations"] {
+        let Some(entries) = metadata(object).and_then(|metadata| metadata.get_mut(place)?.as_object_mut()) else {
+            continue;
+        };
+        for (word, value) in words.iter().filter(|(word, _)| OWN_WORDS.contains(&word.as_str())) {
+            if let Some(entry) = entries.get_mut(word) {
+                *entry = value.as_str().into();
+            }
+        }
     }
 }
+
+/// The labels and annotations with which Lagoon tells environments apart.
+pub(crate) const OWN_WORDS: [&str; 7] = [
+    "lagoon.sh/branch",
+    "lagoon.sh/buildType",
+    "lagoon.sh/environment",
+    "lagoon.sh/environmentType",
+    "lagoon.sh/prBaseBranch",
+    "lagoon.sh/prHeadBranch",
+    "lagoon.sh/prNumber",
+];
+
+/// The places of a kind of route.
+type Places = &'static [&'static [Place]];
 
 /// A Secret under another name, which keeps its content while its name is taken.
 #[must_use]

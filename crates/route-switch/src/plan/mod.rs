@@ -2,6 +2,7 @@
 
 pub mod already_done;
 pub mod certificates;
+mod checks;
 pub(crate) mod claim;
 mod findings;
 pub mod manifest;
@@ -11,18 +12,19 @@ pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(crate) use findings::{Findings, same_name, subject};
+pub(crate) use findings::{Findings, subject};
 pub use findings::{Plan, Problem};
 
-use crate::journal::{BOOK_LIMIT, Book, RouteEntry};
-use crate::route::{Beside, BesideKind, Route, Sighting};
+use crate::journal::{Book, Rewrites, RouteEntry};
+use crate::json::text_at;
+use crate::route::{Place, Route, Sighting, entries_of_traefik};
 use crate::side::Side;
+use checks::Checking;
+use lagoon_task::output::escape;
 use observed::{Missing, Namespace, Observed};
-
-/// Bytes of a route that is moved, at most: 256 KiB, as much as all the annotations that an object may have.
-pub(crate) const LARGEST_ROUTE: usize = 256 * 1024;
 
 /// Plans what is still to do, or tells all that is in its way. `begun` is what an interrupted run of this switch has done:
 /// its entries stay in the book.
@@ -34,21 +36,24 @@ pub fn plan(observed: &Observed, begun: Option<Book>) -> Result<Plan, Vec<Proble
             findings.add(no_namespace(&here.name, missing));
             continue;
         }
-        for kind in &here.unseen {
+        if !here.unseen.is_empty() {
             findings.note(format!(
-                "The deployer may not see the {kind} objects in namespace \"{}\", so none of them moves.",
+                "The deployer may not see the {} objects in namespace \"{}\", so none of them moves.",
+                here.unseen.join(", "),
                 here.name
             ));
+        }
+        for (kind, name) in &here.stuck {
+            findings.problem(
+                format!("{kind} \"{name}\" in namespace \"{}\"", here.name),
+                "it has the label activestandby.lagoon.sh/migrate=true, and objects of this kind and version are not moved: its \
+                 hosts would stay",
+                "Remove the label from it, or name its hosts in a kind of route that is moved (docs/routes.md)",
+            );
         }
         for route in here.movers() {
             Checking { observed, here, there, route }.check(&mut findings);
         }
-    }
-    for kind in &observed.sides.active.unknown {
-        findings.note(format!(
-            "This cluster does not know the version of {kind} objects that can be moved (v1). If the site has older ones, they \
-             stay where they are."
-        ));
     }
     rights(observed, &mut findings);
     nothing_seen(observed, &mut findings);
@@ -58,6 +63,7 @@ pub fn plan(observed: &Observed, begun: Option<Book>) -> Result<Plan, Vec<Proble
     book.certificates.extend(certificates::certificates(observed, &book.certificates, &mut findings));
     book.routes.extend(entries(observed));
     sort(&mut book.routes);
+    result(&book, &mut findings);
     findings.into_plan(book)
 }
 
@@ -100,212 +106,11 @@ fn builds(observed: &Observed, has_begun: bool, findings: &mut Findings) {
     }
 }
 
-/// Finalizers of controllers that remove them when the route goes. Any other could keep a deleted route for ever.
-const REMOVED_BY_THEIR_CONTROLLER: [&str; 4] =
-    ["ingress.k8s.aws/", "group.ingress.k8s.aws/", "networking.gke.io/", "foregroundDeletion"];
-
-/// One route on its way from `here` to `there`.
-struct Checking<'a> {
-    observed: &'a Observed,
-    here: &'a Namespace,
-    there: &'a Namespace,
-    route: &'a Route,
-}
-
-impl Checking<'_> {
-    fn check(&self, findings: &mut Findings) {
-        if self.there.missing.is_some() {
-            return;
-        }
-        self.check_itself(findings);
-        self.check_services(findings);
-        self.check_beside(findings);
-        self.check_gateways(findings);
-        self.check_grants(findings);
-        for object in &self.route.references.unchecked {
-            findings.note(format!(
-                "{} names {object}, which could not be looked up: make sure that namespace \"{}\" has it too.",
-                self.subject(),
-                self.there.name
-            ));
-        }
-    }
-
-    fn subject(&self) -> String {
-        subject(self.route, &self.here.name)
-    }
-
-    fn check_itself(&self, findings: &mut Findings) {
-        let metadata = &self.route.metadata;
-        if self.route.is_too_large() {
-            findings.problem(
-                self.subject(),
-                format!(
-                    "it is too large to be moved, or to tell what it needs: a route may have {} KiB, and all of an environment \
-                     together {} MiB",
-                    LARGEST_ROUTE / 1024,
-                    BOOK_LIMIT / 1024 / 1024
-                ),
-                "Remove what makes it large, such as annotations or rules, then switch again",
-            );
-        }
-        if metadata.deletion_timestamp.is_some() {
-            findings.problem(
-                self.subject(),
-                "it is being deleted",
-                "Wait until it is gone, or remove what keeps it, then switch again",
-            );
-        } else {
-            let stuck = metadata
-                .finalizers
-                .iter()
-                .filter(|finalizer| !REMOVED_BY_THEIR_CONTROLLER.iter().any(|known| finalizer.starts_with(known)));
-            for finalizer in stuck {
-                findings.problem(
-                    self.subject(),
-                    format!(
-                        "its finalizer \"{finalizer}\" would keep it from going, and nothing is known to remove it"
-                    ),
-                    "Ask your Lagoon administrator what it is for and to remove it from the route",
-                );
-            }
-        }
-        // One that a switch has dealt with is this very route on its way.
-        let taken = self.there.routes.iter().any(|other| !other.is_settled && same_name(other, self.route));
-        if taken {
-            let name = &self.route.metadata.name;
-            findings.problem(
-                self.subject(),
-                format!(
-                    "namespace \"{}\" has a route of the same name, {} \"{name}\"",
-                    self.there.name,
-                    self.route.kind_name()
-                ),
-                "Rename one of the two (routes are best named after their hosts), or delete the one that is not needed",
-            );
-        }
-    }
-
-    fn check_services(&self, findings: &mut Findings) {
-        for service in &self.route.references.services {
-            self.check_service(service, findings);
-        }
-    }
-
-    fn check_service(&self, service: &str, findings: &mut Findings) {
-        if !self.there.services.contains(service) {
-            findings.problem(
-                self.subject(),
-                format!("it sends requests to Service \"{service}\", and namespace \"{}\" has none", self.there.name),
-                "Deploy the other environment so that it has this service, or remove the label activestandby.lagoon.sh/migrate from the route",
-            );
-        } else if self.there.ready.as_ref().is_some_and(|ready| !ready.contains(service)) {
-            findings.note(format!(
-                "Service \"{service}\" in namespace \"{}\" has no ready endpoint at the moment; the environment may be \
-                 idle, and Lagoon wakes it at the first request.",
-                self.there.name
-            ));
-        }
-    }
-
-    fn check_beside(&self, findings: &mut Findings) {
-        for beside in &self.route.references.beside {
-            let (kind, name) = (beside.kind, &beside.name);
-            let has = |namespace: &Namespace| match namespace.beside.get(&kind) {
-                Some(Some(names)) => Some(names.contains(name)),
-                _ if kind == BesideKind::Service => Some(namespace.services.contains(name)),
-                _ => None,
-            };
-            let there = if self.goes_along(beside) { Some(true) } else { has(self.there) };
-            match (has(self.here), there) {
-                (Some(true), Some(false)) => findings.problem(
-                    self.subject(),
-                    format!(
-                        "it names {} \"{name}\" (in {}), and namespace \"{}\" has none: it would answer errors there",
-                        kind.name(),
-                        beside.named_by,
-                        self.there.name
-                    ),
-                    format!("Create {} \"{name}\" there too, or remove it from the route", kind.name()),
-                ),
-                (None, _) | (_, None) => findings.note(format!(
-                    "{} names {} \"{name}\", which the deployer may not look up: make sure that namespace \"{}\" has it \
-                     too.",
-                    self.subject(),
-                    kind.name(),
-                    self.there.name
-                )),
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether a route takes it along, which serves its certificate from it.
-    fn goes_along(&self, beside: &Beside) -> bool {
-        beside.kind == BesideKind::Secret
-            && self.here.movers().any(|route| route.references.certificates.contains(&beside.name))
-    }
-
-    fn check_gateways(&self, findings: &mut Findings) {
-        let own = self.route.references.gateways.iter().filter(|gateway| gateway.namespace.is_none());
-        for gateway in own {
-            if self.there.gateways.as_ref().is_some_and(|gateways| !gateways.contains(&gateway.name)) {
-                findings.problem(
-                    self.subject(),
-                    format!(
-                        "it is attached to Gateway \"{}\" of its own namespace, and namespace \"{}\" has none",
-                        gateway.name, self.there.name
-                    ),
-                    "Create the Gateway there too, or attach the route to a shared one with its namespace",
-                );
-            }
-        }
-    }
-
-    fn check_grants(&self, findings: &mut Findings) {
-        for wanted in &self.route.references.granted {
-            // What is named with the namespace that the route goes to is at home there.
-            if wanted.namespace == self.there.name {
-                self.check_service(&wanted.service, findings);
-                continue;
-            }
-            let granted = self.observed.grants.iter().any(|grant| {
-                grant.namespace == wanted.namespace
-                    && grant.from.contains(&self.there.name)
-                    && grant.services.iter().any(|name| name.as_ref().is_none_or(|name| *name == wanted.service))
-            });
-            if granted {
-                continue;
-            }
-            if self.observed.unreadable_grants.contains(&wanted.namespace) {
-                findings.note(format!(
-                    "{} sends requests to Service \"{}\" in namespace \"{}\", whose ReferenceGrants the deployer may not \
-                     read: make sure that one allows it from namespace \"{}\".",
-                    self.subject(),
-                    wanted.service,
-                    wanted.namespace,
-                    self.there.name
-                ));
-            } else {
-                findings.problem(
-                    self.subject(),
-                    format!(
-                        "it sends requests to Service \"{}\" in namespace \"{}\", where no ReferenceGrant allows that from \
-                         namespace \"{}\"",
-                        wanted.service, wanted.namespace, self.there.name
-                    ),
-                    "Create such a ReferenceGrant there",
-                );
-            }
-        }
-    }
-}
-
 /// The entries of all routes that are still to move.
 fn entries(observed: &Observed) -> Vec<RouteEntry> {
     let mut entries = Vec::new();
     for side in Side::BOTH {
-        entries.extend(observed.sides.of(side).movers().filter_map(|route| entry(route, side)));
+        entries.extend(observed.sides.of(side).movers().filter_map(|route| entry(observed, route, side)));
     }
     entries
 }
@@ -320,7 +125,7 @@ fn sort(entries: &mut [RouteEntry]) {
     });
 }
 
-fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
+fn entry(observed: &Observed, route: &Route, home: Side) -> Option<RouteEntry> {
     let manifest = RawValue::from_string(route.manifest.as_deref()?.to_owned()).ok()?;
     Some(RouteEntry {
         kind: route.kind_name(),
@@ -329,13 +134,34 @@ fn entry(route: &Route, home: Side) -> Option<RouteEntry> {
         // Until the cluster has been asked.
         may_overlap: false,
         urls: route.references.urls.clone(),
-        secrets: route.references.certificates.clone(),
+        secrets: route.references.certificates().cloned().collect(),
         acceptances: route.acceptances.iter().filter(|one| one.accepted == Some(true)).cloned().collect(),
         uid: route.metadata.uid.clone(),
         resource_version: route.metadata.resource_version.clone(),
+        rewrites: rewrites(observed, route, home),
         is_unproven: route.sighting == Sighting::Unproven,
         manifest,
     })
+}
+
+/// What of the route has to read differently where it goes.
+fn rewrites(observed: &Observed, route: &Route, home: Side) -> Rewrites {
+    let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
+    let object: Value = route.manifest.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let has =
+        |namespace: &Namespace, place: &Place, name: &str| matches!(namespace.thing(place.target, name), Some(Some(_)));
+    let followed = entries_of_traefik(&object, route.kind.places(), &here.name)
+        .filter(|(place, _, name)| has(here, place, name) && has(there, place, name))
+        .map(|(_, entry, _)| entry.to_owned())
+        .collect();
+    Rewrites { followed, words: words_there(&object, &there.own_words) }
+}
+
+/// Of the words with which Lagoon tells environments apart: those that the route has, as the objects of `there` have them.
+fn words_there(route: &Value, there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let has =
+        |word: &str| ["labels", "annotations"].iter().any(|place| text_at(route, &["metadata", place, word]).is_some());
+    there.iter().filter(|(word, _)| has(word)).map(|(word, value)| (word.clone(), value.clone())).collect()
 }
 
 /// Without any route in sight, those of a kind that may not be seen are all that the site can have: to say that none moves
@@ -360,6 +186,53 @@ fn nothing_seen(observed: &Observed, findings: &mut Findings) {
     }
 }
 
+/// Lagoon exchanges the environments after a switch, so the site's hosts must have moved: a new switch that would leave all of
+/// them where they are is none. A site without any has nothing that could stay.
+pub(crate) fn nothing_moves(observed: &Observed) -> Option<Problem> {
+    let is_missing = |side: Side| observed.sides.of(side).missing.is_some();
+    let moves = |side: Side| observed.sides.of(side).movers().next().is_some();
+    let is_bare = Side::BOTH.into_iter().all(|side| observed.sides.of(side).routes.is_empty());
+    if is_bare || Side::BOTH.into_iter().any(|side| is_missing(side) || moves(side)) {
+        return None;
+    }
+    let names = &observed.sides;
+    Some(Problem::new(
+        format!("Namespaces \"{}\" and \"{}\"", names.standby.name, names.active.name),
+        "no route there has the label activestandby.lagoon.sh/migrate=true, so nothing would move",
+        "Name the site's hosts in .lagoon.yml under production_routes, deploy both environments, then switch again",
+    ))
+}
+
+/// What is to be known of a switch that moves none of the active environment's hosts, the public ones.
+pub(crate) fn public_hosts_stay(observed: &Observed) -> Option<String> {
+    let active = &observed.sides.active;
+    (active.movers().next().is_none() && !active.routes.is_empty()).then(|| {
+        escape(&format!(
+            "No route in namespace \"{}\" has the label activestandby.lagoon.sh/migrate=true: the hosts there stay where they \
+             are.",
+            active.name
+        ))
+    })
+}
+
+/// Lagoon's columns for the hosts that have moved hold so many bytes each; a longer result is lost, and with it the exchange
+/// of the environments (`production_routes` and `standby_routes` are of the type `text`).
+const LONGEST_RESULT: usize = 65_535;
+
+fn result(book: &Book, findings: &mut Findings) {
+    let moved = book.moved();
+    for (urls, whose) in [(moved.to_standby, "active"), (moved.to_active, "standby")] {
+        let length = urls.iter().map(|url| url.len() + 1).sum::<usize>().saturating_sub(1);
+        if length > LONGEST_RESULT {
+            findings.problem(
+                format!("The {} hosts of the {whose} environment", urls.len()),
+                format!("their names are {length} bytes long together, and Lagoon keeps no more than {LONGEST_RESULT}"),
+                "Take the label activestandby.lagoon.sh/migrate from some routes",
+            );
+        }
+    }
+}
+
 /// The rights that a switch of these routes needs, and that the rules surely do not give.
 fn rights(observed: &Observed, findings: &mut Findings) {
     for side in Side::BOTH {
@@ -369,7 +242,7 @@ fn rights(observed: &Observed, findings: &mut Findings) {
         }
         let kinds = here.movers().map(|route| route.kind.resource()).map(|kind| (kind.group, kind.plural));
         let mut resources: BTreeSet<(String, String)> = kinds.collect();
-        if here.movers().any(|route| !route.references.certificates.is_empty()) {
+        if here.movers().any(|route| route.references.certificates().next().is_some()) {
             resources.insert((String::new(), "secrets".to_owned()));
         }
         for resource in &resources {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::route::{BesideKind, Route};
+use crate::route::{Route, Target};
 use crate::side::{Side, Sides};
 use lagoon_task::cluster::Metadata;
 
@@ -47,22 +47,45 @@ pub struct Namespace {
     pub unseen: Vec<String>,
     /// The kinds of routes that the cluster does not know in the version that can be moved, though it knows their group.
     pub unknown: Vec<String>,
-    /// Its Services.
-    pub services: BTreeSet<String>,
-    /// The Services that have a ready endpoint; `None` where that cannot be told.
-    pub ready: Option<BTreeSet<String>>,
+    /// Objects with the label that has them moved, and that cannot be moved: their kind and name.
+    pub stuck: Vec<(String, String)>,
+    /// Of the things that routes name: those that are there, by kind and name. `None` where that kind cannot be read.
+    pub things: BTreeMap<&'static Target, Option<BTreeMap<String, Thing>>>,
+    /// Of the Services whose endpoints somebody keeps: whether one is ready. `None` where that cannot be read.
+    pub ready: Option<BTreeMap<String, bool>>,
     /// cert-manager's Certificates.
     pub certificates: Vec<Certificate>,
-    /// The Gateways; `None` where they cannot be read.
-    pub gateways: Option<BTreeSet<String>>,
-    /// Of the things that routes name beside them: those that are there. `None` where that kind cannot be read.
-    pub beside: BTreeMap<BesideKind, Option<BTreeSet<String>>>,
+    /// Whether its Services sleep, as its labels say.
+    pub idling: Idling,
+    /// What Lagoon writes on the objects of this environment, and of no other: labels and annotations.
+    pub own_words: BTreeMap<String, String>,
     /// What the deployer may do.
     pub rights: Rights,
     /// The pods of builds of Lagoon that have not ended.
     pub builds: Vec<String>,
     /// Who uses which Secret, in words: looked for only where a Secret would have to make way.
     pub users: SecretUsers,
+}
+
+/// Something that routes may name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thing {
+    /// What of it can be named: ports, sections. Empty where anything can.
+    pub parts: BTreeSet<String>,
+    /// Whether it is a Service that stands for a host elsewhere: then it has no endpoints of its own.
+    pub is_external: bool,
+}
+
+/// Whether the Services of an environment have been put to sleep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Idling {
+    /// No.
+    #[default]
+    Awake,
+    /// Lagoon wakes them at the first request.
+    Idled,
+    /// Somebody has to wake them.
+    ForceScaled,
 }
 
 /// Who uses which Secret, in words, by the Secret's name.
@@ -99,8 +122,8 @@ pub struct SecretThere {
 pub struct Grant {
     /// The namespace that it is about.
     pub namespace: String,
-    /// The namespaces whose `HTTPRoutes` it is for.
-    pub from: BTreeSet<String>,
+    /// The kinds of routes that it is for, each with its namespace.
+    pub from: BTreeSet<(String, String)>,
     /// The Services that they may name; `None` means any.
     pub services: BTreeSet<Option<String>>,
 }
@@ -159,6 +182,12 @@ impl Rights {
 }
 
 impl Namespace {
+    /// Whether it has one of this kind and name; `None` where that kind cannot be read.
+    #[must_use]
+    pub fn thing(&self, target: &Target, name: &str) -> Option<Option<&Thing>> {
+        self.things.get(target)?.as_ref().map(|things| things.get(name))
+    }
+
     /// The routes that are to move.
     pub fn movers(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter().filter(|route| route.migrates() && !route.is_settled)

@@ -2,10 +2,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{
-    ACTIVE, STANDBY, annotated, http_route, ingress, names, observed, served_from, staying, to, with,
+    ACTIVE, STANDBY, annotated, http_route, ingress, names, observed, served_from, staying, things, to, with,
 };
 use crate::labels;
-use crate::route::BesideKind;
+use crate::plan::observed::{Idling, Thing};
+use crate::route::SERVICE;
 
 mod begun;
 mod beside;
@@ -94,10 +95,10 @@ fn each_service_that_a_route_sends_requests_to_must_be_on_the_other_side() {
     let route = with(route, &["spec", "defaultBackend"], to("four"));
     let expected = ["four", "one", "three", "two"].map(no_service);
     let mut observed = observed(&[route], &[]);
-    observed.sides.standby.services = names(&["one", "two", "three", "four", "web"]);
+    observed.sides.standby.things.insert(&SERVICE, things(&["one", "two", "three", "four", "web"]));
     assert_eq!(problems(&observed), expected, "what its own namespace has does not matter");
-    observed.sides.active.services = names(&["one", "two", "three", "four", "web"]);
-    observed.sides.standby.services.clear();
+    observed.sides.active.things.insert(&SERVICE, things(&["one", "two", "three", "four", "web"]));
+    observed.sides.standby.things.insert(&SERVICE, things(&[]));
     assert!(plan(&observed, None).is_ok(), "nor does what it has not");
 }
 
@@ -107,7 +108,7 @@ fn all_problems_are_told_at_once_each_with_its_object_and_what_to_do() {
     let stuck = with(ingress("www"), &["metadata", "finalizers"], json!(["example.com/keeps"]));
     let stuck = with(stuck, &["spec", "rules"], no_service);
     let mut observed = observed(&[stuck], &[ingress("api"), staying(ingress("www"))]);
-    observed.sides.standby.services.clear();
+    observed.sides.standby.things.insert(&SERVICE, things(&[]));
     observed.sides.standby.rights.rules.clear();
     let problems = plan(&observed, None).unwrap_err();
     let objects: BTreeSet<&str> = problems.iter().map(|problem| problem.object.as_str()).collect();
@@ -194,7 +195,7 @@ fn a_finalizer_that_nothing_is_known_to_remove_is_a_problem() {
 fn a_missing_namespace_is_the_only_problem_told_of_its_routes() {
     let mut observed = observed(&[ingress("www")], &[ingress("www")]);
     observed.sides.active.missing = Some(Missing::Absent);
-    observed.sides.active.services.clear();
+    observed.sides.active.things.insert(&SERVICE, things(&[]));
     observed.sides.standby.rights.rules.clear();
     let missing = "Namespace \"shop-main\": there is no namespace of that name. Check in Lagoon that both environments \
                    are deployed, then switch again.";
@@ -208,16 +209,63 @@ fn a_missing_namespace_is_the_only_problem_told_of_its_routes() {
 }
 
 #[test]
-fn a_service_without_a_ready_endpoint_is_worth_a_note() {
-    let note = "Service \"web\" in namespace \"shop-main\" has no ready endpoint at the moment; the environment may be \
-                idle, and Lagoon wakes it at the first request.";
+fn a_service_of_an_idle_environment_is_worth_a_note() {
+    let note = "Service \"web\" in namespace \"shop-main\" has no ready endpoint: its environment is idle, and Lagoon wakes \
+                it at the first request.";
     let mut observed = observed(&[ingress("www"), ingress("api")], &[]);
+    observed.sides.active.idling = Idling::Idled;
     assert_eq!(notes(&observed), Vec::<String>::new(), "where it cannot be told");
-    observed.sides.active.ready = Some(BTreeSet::new());
-    observed.sides.standby.ready = Some(BTreeSet::new());
+    observed.sides.active.ready = ready(&[("web", false)]);
+    observed.sides.standby.ready = ready(&[("web", false)]);
     assert_eq!(notes(&observed), [note], "once for all routes, and only where they go");
-    observed.sides.active.ready = Some(names(&["web"]));
+    observed.sides.active.ready = ready(&[("web", true)]);
     assert_eq!(notes(&observed), Vec::<String>::new());
+    observed.sides.active.ready = ready(&[]);
+    assert!(notes(&observed)[0].contains("the environment may be idle"), "nobody keeps its endpoints");
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "as an observation has them")]
+fn ready(services: &[(&str, bool)]) -> Option<BTreeMap<String, bool>> {
+    Some(services.iter().map(|(name, ready)| ((*name).to_owned(), *ready)).collect())
+}
+
+#[test]
+fn a_service_that_no_request_wakes_is_a_problem() {
+    let mut observed = observed(&[ingress("www")], &[]);
+    observed.sides.active.ready = ready(&[("web", false)]);
+    for (idling, words) in [(Idling::Awake, "is not idle"), (Idling::ForceScaled, "scaled down by force")] {
+        observed.sides.active.idling = idling;
+        let told = problems(&observed);
+        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+    }
+    let external = Thing { is_external: true, ..Thing::default() };
+    observed.sides.active.things.insert(&SERVICE, Some(BTreeMap::from([("web".to_owned(), external)])));
+    assert!(notes(&observed).is_empty(), "a host elsewhere has no endpoints of its own");
+}
+
+#[test]
+fn a_service_must_have_the_port_that_a_route_names() {
+    let service =
+        |ports: &[&str]| Some(BTreeMap::from([("web".to_owned(), Thing { parts: names(ports), ..Thing::default() })]));
+    let mut observed = observed(&[ingress("www")], &[]);
+    for (here, there, is_told) in [
+        (service(&["http", "80"]), service(&["http", "80"]), false),
+        (service(&["80"]), service(&["8080"]), true),
+        (service(&["8080"]), service(&["8080"]), false),
+        (service(&["80"]), service(&[]), false),
+    ] {
+        observed.sides.standby.things.insert(&SERVICE, here);
+        observed.sides.active.things.insert(&SERVICE, there);
+        if is_told {
+            let told = problems(&observed);
+            assert!(
+                told[0].contains("it names \"80\" of Service \"web\"") && told[0].contains("has only \"8080\""),
+                "{told:?}"
+            );
+        } else {
+            assert!(notes(&observed).is_empty());
+        }
+    }
 }
 
 #[test]
@@ -226,10 +274,8 @@ fn what_cannot_be_looked_up_is_worth_a_note() {
     let route = with(ingress("www"), &["spec", "defaultBackend"], bucket);
     assert_eq!(
         notes(&observed(&[route], &[])),
-        [
-            "Ingress \"www\" in namespace \"shop-standby\" names Bucket \"assets\", which could not be looked up: make sure \
-          that namespace \"shop-main\" has it too."
-        ]
+        ["Ingress \"www\" in namespace \"shop-standby\" names Bucket \"assets\" (in \
+          spec.defaultBackend.resource), which could not be looked up: make sure that namespace \"shop-main\" has it too."]
     );
 }
 
@@ -242,14 +288,13 @@ fn a_kind_of_routes_that_may_not_be_seen_is_worth_a_note() {
 }
 
 #[test]
-fn a_kind_of_routes_that_the_cluster_knows_in_another_version_only_is_worth_one_note() {
-    let mut observed = observed(&[ingress("www")], &[]);
-    for side in Side::BOTH {
-        observed.sides.of_mut(side).unknown = vec!["HTTPRoute".to_owned()];
-    }
-    let note = "This cluster does not know the version of HTTPRoute objects that can be moved (v1). If the site has older \
-                ones, they stay where they are.";
-    assert_eq!(notes(&observed), [note]);
+fn a_labelled_object_that_cannot_be_moved_is_a_problem() {
+    let mut observed = observed(&[ingress("api")], &[ingress("www")]);
+    observed.sides.active.unknown = vec!["HTTPRoute".to_owned()];
+    assert!(notes(&observed).is_empty(), "a cluster without the kind");
+    observed.sides.active.stuck = vec![("IngressRouteTCP".to_owned(), "mail".to_owned())];
+    let told = problems(&observed);
+    assert!(told.len() == 1 && told[0].contains("IngressRouteTCP \"mail\" in namespace \"shop-main\""), "{told:?}");
 }
 
 #[test]
@@ -312,7 +357,7 @@ fn both_directions_are_judged_alike() {
     let standby = [served_from(ingress("www"), &["www-tls"]), http_route("m")];
     let active = [ingress("www"), staying(ingress("api")), staying(http_route("m"))];
     let mut observed = observed(&standby, &active);
-    observed.sides.active.services.clear();
+    observed.sides.active.things.insert(&SERVICE, things(&[]));
     let there = crate::plan::observed::SecretThere { same: Some(false), ..Default::default() };
     observed.destinations.insert((Side::Standby, "www-tls".to_owned()), there);
     let mirror = mirrored(&observed);

@@ -8,10 +8,29 @@ use serde_json::Value;
 
 use crate::json::text_at;
 use crate::route::annotations;
-use crate::route::kind::{References, RouteKind, add, items, text};
+use crate::route::fields::{add, items, text};
+use crate::route::kind::RouteKind;
+use crate::route::reference::{ANYTHING, At, Form, ObjectForm, Place, Purpose, SECRET, SERVICE, Target};
 
 /// `networking.k8s.io/v1` Ingress.
 pub(crate) struct Ingress;
+
+const BACKEND: ObjectForm = ObjectForm { is_default: true, follows: false, part: &["/port/number", "/port/name"] };
+const OTHER: ObjectForm = ObjectForm { is_default: false, follows: false, part: &[] };
+
+const fn object(path: &'static str, form: ObjectForm, target: &'static Target) -> Place {
+    Place { at: At::Field(path), form: Form::Object(form), target, purpose: Purpose::Serves }
+}
+
+static FIELDS: [Place; 5] = [
+    object("spec.defaultBackend.service", BACKEND, &SERVICE),
+    object("spec.rules[].http.paths[].backend.service", BACKEND, &SERVICE),
+    object("spec.defaultBackend.resource", OTHER, &ANYTHING),
+    object("spec.rules[].http.paths[].backend.resource", OTHER, &ANYTHING),
+    Place { at: At::Field("spec.tls[].secretName"), form: Form::Name, target: &SECRET, purpose: Purpose::Certifies },
+];
+
+static PLACES: [&[Place]; 2] = [&FIELDS, &annotations::PLACES];
 
 impl RouteKind for Ingress {
     fn resource(&self) -> ApiResource {
@@ -22,27 +41,29 @@ impl RouteKind for Ingress {
         true
     }
 
-    fn references(&self, route: &Value, namespace: &str) -> References {
-        let spec = &route["spec"];
-        let mut references = References::default();
+    fn places(&self) -> &'static [&'static [Place]] {
+        &PLACES
+    }
+
+    fn urls(&self, route: &Value) -> Vec<String> {
         // As upstream writes it: what has a section `tls` is reached by https.
-        let class = class(route);
-        let scheme = if items(spec, "tls").next().is_some() { "https" } else { "http" };
-        backend(&spec["defaultBackend"], &mut references);
-        for rule in items(spec, "rules") {
-            if let Some(host) = text(rule, "host") {
-                add(&mut references.urls, format!("{scheme}://{host}"));
-            }
-            for path in items(&rule["http"], "paths") {
-                backend(&path["backend"], &mut references);
-                if let Some(host) = text(rule, "host") {
-                    references.claims.insert(format!("{class} {host}{}", text(path, "path").unwrap_or("/")));
-                }
-            }
+        let scheme = if items(&route["spec"], "tls").next().is_some() { "https" } else { "http" };
+        let mut urls = Vec::new();
+        for host in items(&route["spec"], "rules").filter_map(|rule| text(rule, "host")) {
+            add(&mut urls, format!("{scheme}://{host}"));
         }
-        references.certificates = certificates(spec);
-        annotations::read(route, namespace, &mut references);
-        references
+        urls
+    }
+
+    fn claims(&self, route: &Value) -> BTreeSet<String> {
+        let class = class(route);
+        let mut claims = BTreeSet::new();
+        for rule in items(&route["spec"], "rules") {
+            let Some(host) = text(rule, "host") else { continue };
+            let paths = items(&rule["http"], "paths").map(|path| text(path, "path").unwrap_or("/"));
+            claims.extend(paths.map(|path| format!("{class} {host}{path}")));
+        }
+        claims
     }
 }
 
@@ -51,18 +72,4 @@ fn class(route: &Value) -> String {
     let annotation = |name: &str| text_at(route, &["metadata", "annotations", name]).unwrap_or_default();
     let class = text(&route["spec"], "ingressClassName").unwrap_or(annotation("kubernetes.io/ingress.class"));
     format!("{class} {}", annotation("nginx.ingress.kubernetes.io/canary"))
-}
-
-fn certificates(spec: &Value) -> BTreeSet<String> {
-    items(spec, "tls").filter_map(|entry| text(entry, "secretName")).map(str::to_owned).collect()
-}
-
-fn backend(backend: &Value, references: &mut References) {
-    if let Some(service) = text(&backend["service"], "name") {
-        references.services.insert(service.to_owned());
-    }
-    let resource = &backend["resource"];
-    if let (Some(kind), Some(name)) = (text(resource, "kind"), text(resource, "name")) {
-        references.unchecked.insert(format!("{kind} \"{name}\""));
-    }
 }

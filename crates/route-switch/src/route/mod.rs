@@ -1,20 +1,40 @@
 //! A route and what it needs. One more kind of route is one more file beside this one, and one more line in [`KINDS`].
 
 mod annotations;
+mod fields;
+mod gateway;
+mod grpc_route;
 mod http_route;
 mod ingress;
+mod ingress_route;
 mod kind;
+mod page;
+mod read;
+mod reference;
+mod tls_route;
+mod traefik;
 
 use serde_json::Value;
 
-pub(crate) use annotations::follow;
-pub use kind::{Acceptance, Beside, BesideKind, Gateway, GatewayGrant, References, RouteKind};
+pub use gateway::GATEWAY;
+pub use kind::{Acceptance, RouteKind};
+pub use page::table;
+pub(crate) use read::{entries_of_traefik, follow, is_by_url};
+pub use reference::{At, CONFIG_MAP, Form, Place, Purpose, Reference, References, SECRET, SERVICE, Target, Unchecked};
+#[cfg(test)]
+pub(crate) use traefik::MIDDLEWARE;
 
 use crate::labels;
 use lagoon_task::cluster::Metadata;
 
 /// The kinds of routes that a switch moves, in the order in which they stand in its result.
-pub static KINDS: [&dyn RouteKind; 2] = [&ingress::Ingress, &http_route::HttpRoute];
+pub static KINDS: [&dyn RouteKind; 5] = [
+    &ingress::Ingress,
+    &http_route::HttpRoute,
+    &grpc_route::GrpcRoute,
+    &tls_route::TlsRoute,
+    &ingress_route::IngressRoute,
+];
 
 /// The kind of this name.
 #[must_use]

@@ -10,10 +10,20 @@ use crate::fixtures::{
 
 mod annotations;
 mod http_route;
+mod kinds;
 
 /// What an Ingress of this specification serves and names.
 fn of_spec(spec: Value) -> References {
     read(&with(ingress("www"), &["spec"], spec), STANDBY).references
+}
+
+/// The Services that requests are sent to.
+fn services(references: &References) -> BTreeSet<String> {
+    references.services().cloned().collect()
+}
+
+fn unchecked(references: &References) -> Vec<(&str, &str)> {
+    references.unchecked.iter().map(|one| (one.what.as_str(), one.field.as_str())).collect()
 }
 
 #[test]
@@ -26,8 +36,8 @@ fn an_ingress_of_several_rules_and_paths_serves_each_host_once_and_names_each_se
     ]);
     let references = of_spec(json!({ "rules": rules }));
     assert_eq!(references.urls, ["http://b.example.com", "http://a.example.com", "http://*.example.com"]);
-    assert_eq!(references.services, names(&["one", "two", "three"]));
-    assert!(references.certificates.is_empty() && references.unchecked.is_empty());
+    assert_eq!(services(&references), names(&["one", "two", "three"]));
+    assert!(references.certificates().next().is_none() && references.unchecked.is_empty());
 }
 
 #[test]
@@ -35,13 +45,14 @@ fn a_rule_without_paths_or_without_a_host_is_legal() {
     let rules = json!([{ "host": "a.example.com" }, { "http": { "paths": [{ "backend": to("web") }] } }, {}]);
     let references = of_spec(json!({ "rules": rules }));
     assert_eq!(references.urls, ["http://a.example.com"]);
-    assert_eq!(references.services, names(&["web"]));
+    assert_eq!(services(&references), names(&["web"]));
 }
 
 #[test]
 fn an_ingress_without_rules_has_a_default_backend_alone() {
     let references = of_spec(json!({ "defaultBackend": to("web"), "ingressClassName": "nginx" }));
-    assert_eq!(references, References { services: names(&["web"]), ..References::default() });
+    assert_eq!(services(&references), names(&["web"]));
+    assert!(references.urls.is_empty() && references.named.len() == 1);
     assert_eq!(of_spec(json!({})), References::default());
 }
 
@@ -50,8 +61,9 @@ fn a_resource_backend_names_something_that_cannot_be_looked_up() {
     let bucket = |name: &str| json!({ "resource": { "apiGroup": "example.com", "kind": "Bucket", "name": name } });
     let rules = json!([{ "http": { "paths": [{ "backend": bucket("a") }] } }]);
     let references = of_spec(json!({ "rules": rules, "defaultBackend": bucket("b") }));
-    let expected = names(&["Bucket \"a\"", "Bucket \"b\""]);
-    assert_eq!(references, References { unchecked: expected, ..References::default() });
+    let fields = ["spec.defaultBackend.resource", "spec.rules[0].http.paths[0].backend.resource"];
+    assert_eq!(unchecked(&references), [("Bucket \"a\"", fields[1]), ("Bucket \"b\"", fields[0])]);
+    assert!(references.named.is_empty());
 }
 
 #[test]
@@ -66,7 +78,7 @@ fn any_section_tls_makes_all_hosts_https_and_names_its_secrets() {
     ]);
     let references = of_spec(json!({ "rules": rules, "tls": tls }));
     assert_eq!(references.urls, ["https://a.example.com", "https://b.example.com"]);
-    assert_eq!(references.certificates, names(&["one", "two"]));
+    assert_eq!(references.certificates().cloned().collect::<BTreeSet<_>>(), names(&["one", "two"]));
     let references = of_spec(json!({ "rules": rules, "tls": [{}] }));
     assert_eq!(references.urls[0], "https://a.example.com", "without a secret, with the controller's own certificate");
     assert_eq!(of_spec(json!({ "rules": rules, "tls": [] })).urls[0], "http://a.example.com");
@@ -148,7 +160,7 @@ proptest! {
             let route = Route::read(kind, &object, STANDBY);
             prop_assert_eq!(route.manifest.is_some(), route.migrates());
             let references = route.references;
-            prop_assert!(!references.services.contains("") && !references.certificates.contains(""));
+            prop_assert!(references.named.iter().all(|one| !one.name.is_empty() && !one.field.is_empty()));
             prop_assert!(references.urls.iter().all(|url| url.starts_with("http://") || url.starts_with("https://")));
             let unique: BTreeSet<&String> = references.urls.iter().collect();
             prop_assert_eq!(unique.len(), references.urls.len());

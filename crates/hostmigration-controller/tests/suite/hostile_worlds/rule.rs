@@ -92,6 +92,8 @@ impl<'a> Rule<'a> {
             ("patch", "hostmigrations") => is_patched,
             ("get", "hostmigrations") => is_own,
             ("get", "configmaps") => is_own && request.name == JOURNAL,
+            // One that cannot be read is told beside it.
+            ("create" | "patch", "events") => is_own && request.name.starts_with("activestandby-journal."),
             _ => false,
         }
     }
@@ -125,9 +127,10 @@ impl<'a> Rule<'a> {
             // Who is said to hold the lock may be one of these; builds, and users of Secrets, are looked for.
             "pods" | "hostmigrations" => is_get || is_list,
             // What routes need on the other side.
-            "services" | "endpointslices" | "serviceaccounts" | "gateways" | "middlewares" | "referencegrants" => {
-                is_list
-            }
+            "services" | "endpointslices" | "serviceaccounts" | "gateways" | "middlewares" | "referencegrants"
+            | "tlsoptions" | "serverstransports" | "kongplugins" | "issuers"
+            // Kinds of routes that no world has, and those that are not moved: is one labelled?
+            | "grpcroutes" | "tlsroutes" | "tcproutes" | "udproutes" => is_list,
             _ => false,
         }
     }

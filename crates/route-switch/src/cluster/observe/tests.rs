@@ -2,28 +2,6 @@ use super::*;
 use crate::fixtures::names;
 
 #[test]
-fn a_grant_counts_for_http_routes_and_services_alone() {
-    let object = json!({
-        "metadata": { "namespace": "backends" },
-        "spec": {
-            "from": [
-                { "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "shop-main" },
-                { "group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "gateways" },
-            ],
-            "to": [
-                { "group": "", "kind": "Service", "name": "web" },
-                { "group": "", "kind": "Service" },
-                { "group": "", "kind": "Secret", "name": "tls" },
-            ],
-        },
-    });
-    let grant = grant(&object);
-    assert_eq!(grant.namespace, "backends");
-    assert_eq!(grant.from, names(&["shop-main"]));
-    assert_eq!(grant.services, BTreeSet::from([None, Some("web".to_owned())]));
-}
-
-#[test]
 fn the_servers_rules_are_rights_but_for_those_of_named_objects() {
     let rule = |names: Value| json!({ "verbs": ["delete"], "apiGroups": ["", "x"], "resources": ["secrets"], "resourceNames": names });
     let status = |rules: Value| json!({ "incomplete": false, "resourceRules": rules });
@@ -49,5 +27,5 @@ fn owners_are_told_by_their_uids() {
 fn a_kind_that_is_not_built_in_is_there_if_the_cluster_has_its_group() {
     let kinds = |groups: &[&str]| -> Vec<String> { kinds(&names(groups)).map(|kind| kind.resource().kind).collect() };
     assert_eq!(kinds(&[]), ["Ingress"]);
-    assert_eq!(kinds(&["gateway.networking.k8s.io", "apps"]), ["Ingress", "HTTPRoute"]);
+    assert_eq!(kinds(&["gateway.networking.k8s.io", "apps"]), ["Ingress", "HTTPRoute", "GRPCRoute", "TLSRoute"]);
 }

@@ -18,6 +18,7 @@ fn side() -> impl Strategy<Value = Side> {
 
 fn route() -> impl Strategy<Value = RouteEntry> {
     let acceptance = (any::<String>(), any::<Option<bool>>()).prop_map(|(text, accepted)| Acceptance {
+        condition: text.clone(),
         parent: text.clone(),
         controller: "example.com/c".to_owned(),
         accepted,

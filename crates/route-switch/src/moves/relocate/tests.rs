@@ -3,6 +3,7 @@ use lagoon_task::cluster::{ClusterError, ObjectName};
 
 fn word(parent: &str, controller: &str, accepted: Option<bool>) -> Acceptance {
     Acceptance {
+        condition: "Accepted".to_owned(),
         parent: parent.to_owned(),
         controller: controller.to_owned(),
         accepted,

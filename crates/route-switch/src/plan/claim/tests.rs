@@ -6,10 +6,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{ACTIVE, STANDBY, entry, http_route, ingress, names, observed, served_from, staying, with};
+use crate::fixtures::{
+    ACTIVE, STANDBY, entry, http_route, ingress, moved, names, observed, served_from, staying, with,
+};
 use crate::journal::{Holder, SecretEntry, SecretWay, State};
 use crate::labels;
-use crate::plan::{Plan, manifest, plan};
+use crate::plan::{Plan, plan};
 
 const SWITCH: &str = "0mzvq8k2p-a1b2c";
 
@@ -20,7 +22,7 @@ fn arrived(name: &str, at: Side) -> Value {
 
 fn brought(name: &str, at: Side, switch: &str) -> Value {
     let of = |side| if side == Side::Standby { STANDBY } else { ACTIVE };
-    manifest::moved(&ingress(name), of(at.other()), of(at), switch)
+    moved(&ingress(name), of(at.other()), of(at), switch)
 }
 
 fn terminating(object: Value) -> Value {
@@ -280,7 +282,7 @@ fn secrets_of_routes_that_are_gone_are_not_copied_again() {
         secrets: ["tls", "shared"].map(str::to_owned).into(),
         ..entry(name, Side::Active)
     };
-    let copy = manifest::moved(&gone("www").object(), ACTIVE, STANDBY, SWITCH);
+    let copy = moved(&gone("www").object(), ACTIVE, STANDBY, SWITCH);
     let mut observed = observed(&[copy], &[served_from(ingress("api"), &["shared", "own"])]);
     let routes = vec![gone("www"), gone("offline"), entry("api", Side::Active)];
     let begun = resume(&mut observed, &head(2, &[1]), Book { routes, ..Book::default() });
@@ -307,7 +309,7 @@ fn copied_certificate_is_found_again_by_what_is_seen() {
         }
     };
     let gone = RouteEntry { secrets: names(&["tls"]), ..entry("www", Side::Active) };
-    let copy = manifest::moved(&served_from(ingress("www"), &["tls"]), ACTIVE, STANDBY, SWITCH);
+    let copy = moved(&served_from(ingress("www"), &["tls"]), ACTIVE, STANDBY, SWITCH);
     let mut observed = observed(&[copy], &[]);
     observed.sides.standby.certificates = vec![
         certificate("site", "tls", SWITCH),
@@ -334,7 +336,7 @@ fn route_that_has_arrived_is_what_is_seen_and_not_what_the_journal_says() {
     let begun = resume(&mut observed, &head(2, &[]), Book { routes: vec![forged], ..Book::default() });
     let entry = &begun.all.routes[0];
     assert!(entry.secrets.is_empty());
-    assert!(manifest::say_the_same(&entry.object(), &ingress("www")), "{}", entry.object());
+    assert!(say_the_same(&entry.object(), &ingress("www")), "{}", entry.object());
     assert_eq!(entry.object()["metadata"]["namespace"], ACTIVE);
 }
 

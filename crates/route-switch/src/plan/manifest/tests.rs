@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{ACTIVE, STANDBY, annotated, ingress, with};
+use crate::fixtures::{ACTIVE, STANDBY, annotated, ingress, moved, with};
 use lagoon_task::environment::{is_dns_label, is_dns_subdomain};
 
 mod property;

@@ -57,7 +57,7 @@ fn begun_switch_with_nothing_left_plans_its_own_entries() {
     let mut observed = observed(&[ingress("www")], &[]);
     observed.sides.standby.routes[0].is_settled = true;
     // What is done needs no Service any more, and no right.
-    observed.sides.active.services.clear();
+    observed.sides.active.things.insert(&SERVICE, things(&[]));
     observed.sides.active.rights.rules.clear();
     let plan = plan(&observed, Some(begun)).unwrap();
     assert_eq!(plan.book.moved().to_standby, ["https://www.example.com"]);

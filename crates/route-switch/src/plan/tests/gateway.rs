@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::observed::Grant;
+use crate::route::GATEWAY;
 
 fn sending_to(namespace: &str) -> Value {
     let rules = json!([{ "backendRefs": [{ "name": "web", "namespace": namespace, "port": 80 }] }]);
@@ -8,7 +9,8 @@ fn sending_to(namespace: &str) -> Value {
 
 fn grant(namespace: &str, from: &[&str], services: &[Option<&str>]) -> Grant {
     let services = services.iter().map(|name| name.map(str::to_owned)).collect();
-    Grant { namespace: namespace.to_owned(), from: names(from), services }
+    let from = from.iter().map(|from| ("HTTPRoute".to_owned(), (*from).to_owned())).collect();
+    Grant { namespace: namespace.to_owned(), from, services }
 }
 
 fn attached_to(gateways: Value) -> Value {
@@ -20,7 +22,7 @@ fn a_gateway_of_the_routes_own_namespace_must_be_on_the_other_side_too() {
     let mut observed =
         observed(&[attached_to(json!([{ "name": "own" }, { "name": "public", "namespace": "x" }]))], &[]);
     assert!(notes(&observed).is_empty(), "where they cannot be read the controller's word decides");
-    observed.sides.active.gateways = Some(names(&["public"]));
+    observed.sides.active.things.insert(&GATEWAY, things(&["public"]));
     assert_eq!(
         problems(&observed),
         [
@@ -29,7 +31,7 @@ fn a_gateway_of_the_routes_own_namespace_must_be_on_the_other_side_too() {
           namespace."
         ]
     );
-    observed.sides.active.gateways = Some(names(&["own"]));
+    observed.sides.active.things.insert(&GATEWAY, things(&["own"]));
     assert!(notes(&observed).is_empty());
 }
 
@@ -40,7 +42,8 @@ fn a_shared_gateway_is_not_looked_for() {
         { "name": "mesh", "kind": "Service", "group": "" },
     ]);
     let mut observed = observed(&[attached_to(parents)], &[]);
-    observed.sides.active.gateways = Some(BTreeSet::new());
+    observed.sides.active.things.insert(&GATEWAY, things(&[]));
+    observed.sides.active.things.insert(&SERVICE, things(&["web", "mesh"]));
     assert!(notes(&observed).is_empty());
 }
 
@@ -92,21 +95,21 @@ fn grants_that_may_not_be_read_are_worth_a_note() {
 fn a_service_named_with_the_namespace_that_the_route_goes_to_needs_no_grant_but_must_be_there() {
     let mut observed = observed(&[sending_to(ACTIVE)], &[]);
     assert!(notes(&observed).is_empty());
-    observed.sides.active.ready = Some(BTreeSet::new());
-    assert_eq!(notes(&observed).len(), 1, "it is not ready");
-    observed.sides.active.services.clear();
+    observed.sides.active.ready = Some(BTreeMap::from([("web".to_owned(), false)]));
+    assert_eq!(problems(&observed).len(), 1, "it is not ready");
+    observed.sides.active.things.insert(&SERVICE, things(&[]));
     let told = problems(&observed);
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("to Service \"web\", and namespace \"shop-main\" has none"), "{told:?}");
 }
 
 #[test]
-fn a_service_named_with_the_namespace_that_the_route_leaves_needs_a_grant_there() {
+fn a_service_named_with_the_namespace_that_the_route_leaves_is_looked_for_in_the_other_one() {
     let mut observed = observed(&[sending_to(STANDBY)], &[]);
-    let told = problems(&observed);
-    assert!(told[0].contains("in namespace \"shop-standby\", where no ReferenceGrant allows that"), "{told:?}");
-    observed.grants = vec![grant(STANDBY, &[ACTIVE], &[None])];
     assert!(notes(&observed).is_empty());
+    observed.sides.active.things.insert(&SERVICE, things(&[]));
+    let told = problems(&observed);
+    assert!(told[0].contains("to Service \"web\", and namespace \"shop-main\" has none"), "{told:?}");
 }
 
 #[test]

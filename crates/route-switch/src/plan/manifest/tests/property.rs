@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixtures::{any_json, any_object};
+use crate::fixtures::{any_json, any_object, moved};
 
 /// An object with labels and annotations as a server takes them, and anything else in it.
 fn object() -> impl Strategy<Value = Value> {
