@@ -21,11 +21,7 @@ use lagoon_task::output::Output;
 /// Begins to log: what this crate has to say from INFO on, libraries from WARN on. A panic becomes a line of the log
 /// and ends the process with exit code 1; one in an attempt ends that attempt.
 pub fn start() {
-    let levels = Targets::new()
-        .with_default(Level::WARN)
-        .with_target(env!("CARGO_CRATE_NAME"), Level::INFO)
-        // It repeats at each retry what this crate says once.
-        .with_target("kube_runtime::watcher", Level::ERROR);
+    let levels = Targets::new().with_default(Level::WARN).with_target(env!("CARGO_CRATE_NAME"), Level::INFO);
     // Fails only when the log has begun already; then that goes on.
     let _ = tracing_subscriber::registry().with(layer(io::stdout)).with(levels).try_init();
     std::panic::set_hook(Box::new(|panic| {
