@@ -49,11 +49,11 @@ pub(crate) const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// cert-manager's Certificate.
 pub(crate) fn certificate() -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(CERT_MANAGER, "v1", "Certificate"), "certificates")
+    resource(CERT_MANAGER, "v1", "Certificate", "certificates")
 }
 
 pub(crate) fn gateway_api(version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GATEWAY_API, version, kind), plural)
+    resource(GATEWAY_API, version, kind, plural)
 }
 
 /// `None` for what the deployer may not see.

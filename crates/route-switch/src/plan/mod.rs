@@ -20,7 +20,7 @@ pub use findings::{Plan, Problem};
 
 use crate::journal::{Book, Rewrites, RouteEntry};
 use crate::json::text_at;
-use crate::route::{Place, Route, Sighting, entries_of_traefik};
+use crate::route::{Reference, Route, Sighting, traefik_entry};
 use crate::side::Side;
 use checks::Checking;
 use lagoon_task::output::escape;
@@ -147,20 +147,23 @@ fn entry(observed: &Observed, route: &Route, home: Side) -> Option<RouteEntry> {
 /// What of the route has to read differently where it goes.
 fn rewrites(observed: &Observed, route: &Route, home: Side) -> Rewrites {
     let (here, there) = (observed.sides.of(home), observed.sides.of(home.other()));
-    let object: Value = route.manifest.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let has =
-        |namespace: &Namespace, place: &Place, name: &str| matches!(namespace.thing(place.target, name), Some(Some(_)));
-    let followed = entries_of_traefik(&object, route.kind.places(), &here.name)
-        .filter(|(place, _, name)| has(here, place, name) && has(there, place, name))
-        .map(|(_, entry, _)| entry.to_owned())
-        .collect();
-    Rewrites { followed, words: words_there(&object, &there.own_words) }
+        |namespace: &Namespace, named: &Reference| matches!(namespace.thing(named.target, &named.name), Some(Some(_)));
+    let on_both = route.references.named.iter().filter(|named| has(here, named) && has(there, named));
+    let followed = on_both.filter_map(|named| traefik_entry(named, route.kind.places(), &here.name)).collect();
+    Rewrites { followed, words: words_there(route, &there.own_words) }
 }
 
 /// Of the words with which Lagoon tells environments apart: those that the route has, as the objects of `there` have them.
-fn words_there(route: &Value, there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let has =
-        |word: &str| ["labels", "annotations"].iter().any(|place| text_at(route, &["metadata", place, word]).is_some());
+fn words_there(route: &Route, there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    // There can be thousands of routes, and a manifest is text.
+    if there.is_empty() {
+        return BTreeMap::new();
+    }
+    let route: Value = route.manifest.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let has = |word: &str| {
+        ["labels", "annotations"].iter().any(|place| text_at(&route, &["metadata", place, word]).is_some())
+    };
     there.iter().filter(|(word, _)| has(word)).map(|(word, value)| (word.clone(), value.clone())).collect()
 }
 

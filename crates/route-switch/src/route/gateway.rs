@@ -5,8 +5,8 @@ use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
 use crate::route::fields::{add, items, text};
-use crate::route::kind::Acceptance;
-use crate::route::reference::{ANYTHING, At, Form, ObjectForm, Place, Purpose, SERVICE, Target};
+use crate::route::kind::{Acceptance, RouteKind};
+use crate::route::reference::{ANYTHING, ObjectForm, Place, Purpose, SERVICE, Target};
 use crate::route::traefik::MIDDLEWARE;
 
 /// The API group.
@@ -22,40 +22,66 @@ const BACKEND: ObjectForm = ObjectForm { is_default: true, follows: true, part: 
 const EXTENSION: ObjectForm = ObjectForm { is_default: false, follows: false, part: &[] };
 const OTHER: ObjectForm = ObjectForm { is_default: false, follows: true, part: &[] };
 
-const fn object(path: &'static str, form: ObjectForm, target: &'static Target, purpose: Purpose) -> Place {
-    Place { at: At::Field(path), form: Form::Object(form), target, purpose }
-}
-
 /// The places of every such route.
 pub(crate) static PARENTS: [Place; 2] = [
-    object("spec.parentRefs[]", PARENT, &GATEWAY, Purpose::Attaches),
+    Place::object("spec.parentRefs[]", PARENT, &GATEWAY, Purpose::Attaches),
     // A mesh's.
-    object("spec.parentRefs[]", MESH, &SERVICE, Purpose::Attaches),
+    Place::object("spec.parentRefs[]", MESH, &SERVICE, Purpose::Attaches),
 ];
 
 /// Those of one that sends requests on.
 pub(crate) static BACKENDS: [Place; 2] = [
-    object("spec.rules[].backendRefs[]", BACKEND, &SERVICE, Purpose::Serves),
-    object("spec.rules[].backendRefs[]", OTHER, &ANYTHING, Purpose::Serves),
+    Place::object("spec.rules[].backendRefs[]", BACKEND, &SERVICE, Purpose::Serves),
+    Place::object("spec.rules[].backendRefs[]", OTHER, &ANYTHING, Purpose::Serves),
 ];
 
 /// Those of one that changes requests on their way: Traefik's Middleware is known, what others have cannot be looked up.
 pub(crate) static FILTERS: [Place; 6] = [
-    object("spec.rules[].filters[].requestMirror.backendRef", BACKEND, &SERVICE, Purpose::Serves),
-    object("spec.rules[].backendRefs[].filters[].requestMirror.backendRef", BACKEND, &SERVICE, Purpose::Serves),
-    object("spec.rules[].filters[].extensionRef", EXTENSION, &MIDDLEWARE, Purpose::Transforms),
-    object("spec.rules[].filters[].extensionRef", EXTENSION, &ANYTHING, Purpose::Transforms),
-    object("spec.rules[].backendRefs[].filters[].extensionRef", EXTENSION, &MIDDLEWARE, Purpose::Transforms),
-    object("spec.rules[].backendRefs[].filters[].extensionRef", EXTENSION, &ANYTHING, Purpose::Transforms),
+    Place::object("spec.rules[].filters[].requestMirror.backendRef", BACKEND, &SERVICE, Purpose::Serves),
+    Place::object("spec.rules[].backendRefs[].filters[].requestMirror.backendRef", BACKEND, &SERVICE, Purpose::Serves),
+    Place::object("spec.rules[].filters[].extensionRef", EXTENSION, &MIDDLEWARE, Purpose::Transforms),
+    Place::object("spec.rules[].filters[].extensionRef", EXTENSION, &ANYTHING, Purpose::Transforms),
+    Place::object("spec.rules[].backendRefs[].filters[].extensionRef", EXTENSION, &MIDDLEWARE, Purpose::Transforms),
+    Place::object("spec.rules[].backendRefs[].filters[].extensionRef", EXTENSION, &ANYTHING, Purpose::Transforms),
 ];
 
-/// How the API server calls a kind of the Gateway API.
-pub(crate) fn resource(version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, version, kind), plural)
+/// A kind of route of the Gateway API, in version `v1`.
+pub(crate) struct GatewayKind {
+    pub(crate) kind: &'static str,
+    pub(crate) plural: &'static str,
+    /// Versions in which older clusters know it.
+    pub(crate) older: &'static [&'static str],
+    pub(crate) places: &'static [&'static [Place]],
+}
+
+impl RouteKind for GatewayKind {
+    fn resource(&self) -> ApiResource {
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, "v1", self.kind), self.plural)
+    }
+
+    fn older_versions(&self) -> &'static [&'static str] {
+        self.older
+    }
+
+    fn places(&self) -> &'static [&'static [Place]] {
+        self.places
+    }
+
+    fn urls(&self, route: &Value) -> Vec<String> {
+        urls(route)
+    }
+
+    fn needs_grants(&self) -> bool {
+        true
+    }
+
+    fn acceptances(&self, route: &Value) -> Vec<Acceptance> {
+        acceptances(route)
+    }
 }
 
 /// The URLs of the route's host names.
-pub(crate) fn urls(route: &Value) -> Vec<String> {
+fn urls(route: &Value) -> Vec<String> {
     let spec = &route["spec"];
     let scheme = scheme(spec);
     let mut urls = Vec::new();
@@ -78,7 +104,7 @@ fn scheme(spec: &Value) -> &'static str {
 
 /// What controllers say of each parent, in each condition: whether they have accepted the route, whether they find all that
 /// it names, and whatever else they tell.
-pub(crate) fn acceptances(route: &Value) -> Vec<Acceptance> {
+fn acceptances(route: &Value) -> Vec<Acceptance> {
     let generation = route.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
     let namespace = route.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
     let parents = items(&route["status"], "parents");

@@ -19,7 +19,7 @@ const BACKEND: ObjectForm = ObjectForm { is_default: true, follows: false, part:
 const OTHER: ObjectForm = ObjectForm { is_default: false, follows: false, part: &[] };
 
 const fn object(path: &'static str, form: ObjectForm, target: &'static Target) -> Place {
-    Place { at: At::Field(path), form: Form::Object(form), target, purpose: Purpose::Serves }
+    Place::object(path, form, target, Purpose::Serves)
 }
 
 static FIELDS: [Place; 5] = [

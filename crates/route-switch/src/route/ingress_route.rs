@@ -23,16 +23,12 @@ static TLS_STORE: Target =
 const NAMED: ObjectForm = ObjectForm { is_default: true, follows: true, part: &["/port"] };
 const TOLD: ObjectForm = ObjectForm { is_default: false, follows: true, part: &[] };
 
-const fn object(path: &'static str, form: ObjectForm, target: &'static Target, purpose: Purpose) -> Place {
-    Place { at: At::Field(path), form: Form::Object(form), target, purpose }
-}
-
 static FIELDS: [Place; 7] = [
-    object("spec.routes[].services[]", NAMED, &SERVICE, Purpose::Serves),
-    object("spec.routes[].services[]", TOLD, &TRAEFIK_SERVICE, Purpose::Serves),
-    object("spec.routes[].middlewares[]", NAMED, &MIDDLEWARE, Purpose::Transforms),
-    object("spec.tls.options", NAMED, &TLS_OPTION, Purpose::Transforms),
-    object("spec.tls.store", NAMED, &TLS_STORE, Purpose::Transforms),
+    Place::object("spec.routes[].services[]", NAMED, &SERVICE, Purpose::Serves),
+    Place::object("spec.routes[].services[]", TOLD, &TRAEFIK_SERVICE, Purpose::Serves),
+    Place::object("spec.routes[].middlewares[]", NAMED, &MIDDLEWARE, Purpose::Transforms),
+    Place::object("spec.tls.options", NAMED, &TLS_OPTION, Purpose::Transforms),
+    Place::object("spec.tls.store", NAMED, &TLS_STORE, Purpose::Transforms),
     Place { at: At::Field("spec.tls.secretName"), form: Form::Name, target: &SECRET, purpose: Purpose::Certifies },
     Place {
         at: At::Field("spec.routes[].services[].serversTransport"),

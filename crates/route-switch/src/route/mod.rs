@@ -19,7 +19,7 @@ use serde_json::Value;
 pub use gateway::GATEWAY;
 pub use kind::{Acceptance, RouteKind};
 pub use page::table;
-pub(crate) use read::{entries_of_traefik, follow, is_by_url};
+pub(crate) use read::{follow, is_by_url, traefik_entry};
 pub use reference::{At, CONFIG_MAP, Form, Place, Purpose, Reference, References, SECRET, SERVICE, Target, Unchecked};
 #[cfg(test)]
 pub(crate) use traefik::MIDDLEWARE;
@@ -30,9 +30,9 @@ use lagoon_task::cluster::Metadata;
 /// The kinds of routes that a switch moves, in the order in which they stand in its result.
 pub static KINDS: [&dyn RouteKind; 5] = [
     &ingress::Ingress,
-    &http_route::HttpRoute,
-    &grpc_route::GrpcRoute,
-    &tls_route::TlsRoute,
+    &http_route::HTTP_ROUTE,
+    &grpc_route::GRPC_ROUTE,
+    &tls_route::TLS_ROUTE,
     &ingress_route::IngressRoute,
 ];
 

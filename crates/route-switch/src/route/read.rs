@@ -154,19 +154,11 @@ fn middleware<'a>(entry: &'a str, namespace: &str) -> Option<&'a str> {
     entry.strip_suffix(OF_THE_CLUSTER)?.strip_prefix(namespace)?.strip_prefix('-').filter(|name| !name.is_empty())
 }
 
-/// The entries of a route's Traefik lists that begin with the namespace's name, each with what it then names.
-pub(crate) fn entries_of_traefik<'a>(
-    route: &'a Value,
-    places: &'a [&'a [Place]],
-    namespace: &'a str,
-) -> impl Iterator<Item = (&'a Place, &'a str, &'a str)> {
-    let lists = places.iter().copied().flatten().filter(|place| place.form == Form::Traefik);
-    let found = lists.flat_map(move |place| pointers(route, place.at).into_iter().map(move |pointer| (place, pointer)));
-    found.flat_map(move |(place, pointer)| {
-        let list = route.pointer(&pointer).and_then(Value::as_str).unwrap_or_default();
-        let entries = list.split(',').map(str::trim);
-        entries.filter_map(move |entry| Some((place, entry, middleware(entry, namespace)?)))
-    })
+/// The entry of one of a route's Traefik lists that names this; `None` for what is named elsewhere.
+pub(crate) fn traefik_entry(reference: &Reference, places: &[&[Place]], namespace: &str) -> Option<String> {
+    let is_of = |place: &&Place| matches!(place.at, At::Annotation(name) if name == reference.field);
+    let place = places.iter().copied().flatten().find(is_of)?;
+    (place.form == Form::Traefik).then(|| format!("{namespace}-{}{OF_THE_CLUSTER}", reference.name))
 }
 
 /// A Service's host in a URL.

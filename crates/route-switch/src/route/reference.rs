@@ -117,6 +117,18 @@ pub struct Place {
     pub purpose: Purpose,
 }
 
+impl Place {
+    /// A field with an object that names something.
+    pub(crate) const fn object(
+        path: &'static str,
+        form: ObjectForm,
+        target: &'static Target,
+        purpose: Purpose,
+    ) -> Self {
+        Self { at: At::Field(path), form: Form::Object(form), target, purpose }
+    }
+}
+
 /// Something that a route names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
